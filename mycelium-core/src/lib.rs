@@ -1,0 +1,1 @@
+//! Nodes, actors, mailboxes and refs of Mycelium.

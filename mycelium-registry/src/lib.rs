@@ -1,0 +1,1 @@
+//! Names for Mycelium actors, here and across nodes.

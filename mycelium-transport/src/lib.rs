@@ -1,0 +1,1 @@
+//! Tokio drivers that move Mycelium's protocol over sockets.
