@@ -1,1 +1,73 @@
-//! `#[message]`.
+//! `#[message]`: makes a type fit for Mycelium's wire.
+//!
+//! The work is split in two. The attribute ([`attribute`]) refuses what can be seen in the syntax
+//! ([`refuse`]) and hands the type on to derives; the hidden derive ([`derive`]) runs after `#[cfg]`
+//! has removed fields, so the schema it folds is the one that is compiled.
+
+mod attribute;
+mod derive;
+mod refuse;
+
+use proc_macro::TokenStream;
+use syn::{Error, parse_macro_input};
+
+use crate::attribute::Arguments;
+
+/// Makes a struct or an enum a wire type: it derives rkyv's `Archive`, `Serialize` and
+/// `Deserialize` and implements `Wire`, with a schema fingerprint folded at compile time.
+///
+/// It goes on messages and on the types inside them. Every field must be a wire type itself; type
+/// parameters must be `Wire` where the type is used as one. Beside the type it declares
+/// `ArchivedX` and `XResolver`, as visible as `X`.
+///
+/// # Limits
+///
+/// Refused with an error that names the way out: unions, lifetimes, references, pointers, `dyn`,
+/// `usize`, maps and sets, `Arc` and `Rc`, `Instant` and `SystemTime`, `bytes::Bytes`, a field of the
+/// type itself other than behind `ActorRef` or `ReplyTo`, and `#[rkyv(..)]` attributes, which would
+/// change the bytes behind the fingerprint's back. An enum has at most 256 variants.
+///
+/// # Arguments
+///
+/// `crate = path` names the crate `mycelium_wire` where the facade is not a dependency; the hidden
+/// derive is then taken from `mycelium_macros`. Without it all paths start at `::mycelium`.
+///
+/// # Examples
+///
+/// ```
+/// use mycelium_macros::message;
+/// use mycelium_wire::{Encoder, Wire, open, rkyv};
+///
+/// #[message(crate = mycelium_wire)]
+/// struct Quote {
+///     price_ticks: i64,
+///     venue: String,
+/// }
+///
+/// let quote = Quote { price_ticks: 1_845, venue: "XNAS".into() };
+/// let mut buffer = rkyv::util::AlignedVec::new();
+/// let mut arena = rkyv::ser::allocator::Arena::new();
+/// Encoder::new(&mut buffer, &mut arena, &mut (), 1_024).encode(&quote)?;
+///
+/// let view = open::<Quote>(&buffer, Quote::FINGERPRINT)?;
+/// assert_eq!(view.price_ticks, 1_845);
+/// assert_eq!(view.venue, "XNAS");
+/// # Ok::<(), mycelium_wire::WireError>(())
+/// ```
+#[proc_macro_attribute]
+pub fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let arguments = parse_macro_input!(arguments as Arguments);
+    attribute::expand(&arguments, item.into())
+        .unwrap_or_else(Error::into_compile_error)
+        .into()
+}
+
+/// The second half of `#[message]`, which emits it; not for use by hand.
+#[doc(hidden)]
+#[proc_macro_derive(__Wire, attributes(__wire))]
+pub fn wire(item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item);
+    derive::expand(&item)
+        .unwrap_or_else(Error::into_compile_error)
+        .into()
+}
