@@ -1,0 +1,151 @@
+//! What `mycelium-wire` must not bring along, at any depth.
+//!
+//! A protocol without runtime, socket, clock or randomness is driven by a test as well as by tokio.
+//! A package deep under it could end that without a line of ours changing.
+
+use crate::{
+    graph::{Graph, Package},
+    violation::Violation,
+};
+
+const WIRE: &str = "mycelium-wire";
+
+/// Packages that bring a runtime, a socket, a clock or randomness.
+const FORBIDDEN: &[&str] = &[
+    "async-io",
+    "async-std",
+    "chrono",
+    "fastrand",
+    "futures-executor",
+    "getrandom",
+    "libc",
+    "mio",
+    "nix",
+    "polling",
+    "quanta",
+    "rand",
+    "rand_core",
+    "rustix",
+    "smol",
+    "socket2",
+    "time",
+    "tokio",
+];
+
+/// Every forbidden package under `mycelium-wire`, with the path by which it comes.
+pub(super) fn violations(graph: &Graph) -> Vec<Violation> {
+    let wire = graph.ours().filter(|package| package.name == WIRE);
+    wire.flat_map(|wire| graph.normal_paths_from(wire))
+        .filter(|path| {
+            path.last()
+                .is_some_and(|package| FORBIDDEN.contains(&package.name.as_str()))
+        })
+        .map(|path| forbidden(&path))
+        .collect()
+}
+
+fn forbidden(path: &[&Package]) -> Violation {
+    let names: Vec<_> = path.iter().map(|package| package.name.as_str()).collect();
+    let brought = names[names.len() - 1];
+    Violation::new(format!("{WIRE} brings {brought}"))
+        .note("path", names.join(" -> "))
+        .note(
+            "rule",
+            "no runtime, socket, clock or randomness anywhere under mycelium-wire",
+        )
+        .note(
+            "to do",
+            format!("drop {}, or its feature that brings {brought}", names[1]),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(packages: impl IntoIterator<Item = Package>) -> Vec<String> {
+        violations(&Graph::of(packages))
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn a_clean_tree_passes() {
+        let told = told([
+            Package::ours("mycelium-wire").needs(&["rkyv"]),
+            Package::published("rkyv").needs(&["bytes"]),
+            Package::published("bytes"),
+        ]);
+
+        assert!(told.is_empty(), "{told:?}");
+    }
+
+    #[test]
+    fn a_direct_runtime_is_found() {
+        let told = told([
+            Package::ours("mycelium-wire").needs(&["tokio"]),
+            Package::published("tokio"),
+        ]);
+
+        assert!(
+            told[0].starts_with("mycelium-wire brings tokio\n"),
+            "{}",
+            told[0]
+        );
+    }
+
+    #[test]
+    fn a_deep_violation_shows_its_path() {
+        let told = told([
+            Package::ours("mycelium-wire").needs(&["rkyv"]),
+            Package::published("rkyv").needs(&["uuid"]),
+            Package::published("uuid").needs(&["getrandom"]),
+            Package::published("getrandom"),
+        ]);
+
+        assert_eq!(told.len(), 1);
+        assert!(
+            told[0].contains("mycelium-wire -> rkyv -> uuid -> getrandom\n"),
+            "{}",
+            told[0]
+        );
+        assert!(told[0].contains("drop rkyv"), "{}", told[0]);
+    }
+
+    #[test]
+    fn a_cycle_ends() {
+        let told = told([
+            Package::ours("mycelium-wire").needs(&["a"]),
+            Package::published("a").needs(&["b"]),
+            Package::published("b").needs(&["a", "mio"]),
+            Package::published("mio"),
+        ]);
+
+        assert!(
+            told[0].contains("mycelium-wire -> a -> b -> mio\n"),
+            "{}",
+            told[0]
+        );
+    }
+
+    #[test]
+    fn the_runtime_of_a_test_is_no_violation() {
+        let told = told([
+            Package::ours("mycelium-wire").tests_with(&["tokio"]),
+            Package::published("tokio"),
+        ]);
+
+        assert!(told.is_empty(), "{told:?}");
+    }
+
+    #[test]
+    fn other_crates_may_have_a_runtime() {
+        let told = told([
+            Package::ours("mycelium-transport").needs(&["tokio"]),
+            Package::published("tokio"),
+        ]);
+
+        assert!(told.is_empty(), "{told:?}");
+    }
+}
