@@ -36,27 +36,31 @@ const FORBIDDEN: &[&str] = &[
 pub(super) fn violations(graph: &Graph) -> Vec<Violation> {
     let wire = graph.ours().filter(|package| package.name == WIRE);
     wire.flat_map(|wire| graph.normal_paths_from(wire))
-        .filter(|path| {
-            path.last()
-                .is_some_and(|package| FORBIDDEN.contains(&package.name.as_str()))
-        })
-        .map(|path| forbidden(&path))
+        .filter(|path| ends_at_its_first_forbidden(path))
+        .map(|path| violation(&path))
         .collect()
 }
 
-fn forbidden(path: &[&Package]) -> Violation {
+/// What comes below a forbidden package goes with it, and would only hide the cause.
+fn ends_at_its_first_forbidden(path: &[&Package]) -> bool {
+    let mut names = path.iter().map(|package| package.name.as_str());
+    names.position(|name| FORBIDDEN.contains(&name)) == Some(path.len() - 1)
+}
+
+fn violation(path: &[&Package]) -> Violation {
     let names: Vec<_> = path.iter().map(|package| package.name.as_str()).collect();
     let brought = names[names.len() - 1];
+    let to_do = match names.as_slice() {
+        [_, direct] => format!("drop {direct}, or move what needs it to mycelium-core or above"),
+        _ => format!("drop {}, or its feature that brings {brought}", names[1]),
+    };
     Violation::new(format!("{WIRE} brings {brought}"))
         .note("path", names.join(" -> "))
         .note(
             "rule",
             "no runtime, socket, clock or randomness anywhere under mycelium-wire",
         )
-        .note(
-            "to do",
-            format!("drop {}, or its feature that brings {brought}", names[1]),
-        )
+        .note("to do", to_do)
 }
 
 #[cfg(test)]
@@ -111,6 +115,17 @@ mod tests {
             told[0]
         );
         assert!(told[0].contains("drop rkyv"), "{}", told[0]);
+    }
+
+    #[test]
+    fn what_a_forbidden_package_brings_is_not_told_again() {
+        let told = told([
+            Package::ours("mycelium-wire").needs(&["tokio"]),
+            Package::published("tokio").needs(&["mio"]),
+            Package::published("mio"),
+        ]);
+
+        assert_eq!(told.len(), 1);
     }
 
     #[test]
