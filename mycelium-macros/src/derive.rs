@@ -1,46 +1,89 @@
 //! The hidden derive: implements `Wire` by folding the fields that `#[cfg]` left.
+//!
+//! Its code speaks of three things, in this order: are all fields wire types, what is the
+//! fingerprint, and is it evaluated. The order is that of the errors a user reads.
 
-use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{
-    Data, DeriveInput, Error, Fields, GenericParam, Generics, Path, Result, Variant, ext::IdentExt,
-    parse_quote, spanned::Spanned,
+    Attribute, Data, DeriveInput, Error, Field, Fields, GenericParam, Generics, Path, Result,
+    Variant, ext::IdentExt, parse_quote, spanned::Spanned,
 };
 
-/// Emits `impl Wire` and, where no parameters are left open, its evaluation.
+/// Emits `impl Wire` between its checks.
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
-    let wire = wire_path(input)?;
-    let ident = &input.ident;
-    let name = ident.unraw().to_string();
-    let (kind, parts) = parts(&input.data, &wire)?;
-    let parameters = parameters(&input.generics, &quote!(FINGERPRINT));
-    let parameter_names = self::parameters(&input.generics, &quote!(NAME_FINGERPRINT));
-    let evaluation = evaluation(input, &wire);
-
-    // The bounds speak of parameters only. Bounds on field types would send the compiler round in
-    // circles where two messages carry refs to each other.
-    let generics = with_wire_bounds(&input.generics, &wire);
-    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
-    Ok(quote! {
-        #[automatically_derived]
-        impl #impl_generics #wire::Wire for #ident #type_generics #where_clause {
-            const NAME: &'static str = #name;
-            const NAME_FINGERPRINT: u64 =
-                #wire::Fingerprint::of("name", #name) #parameter_names .finish();
-            const FINGERPRINT: u64 =
-                #wire::Fingerprint::of(#kind, #name) #parameters #parts .finish();
-        }
-        #evaluation
-    })
+    let wire = &wire_path(input)?;
+    let check = field_check(input, wire);
+    let implementation = implementation(input, wire)?;
+    let evaluation = evaluation(input, wire);
+    Ok(quote!(#check #implementation #evaluation))
 }
 
 /// The crate `mycelium_wire`, as the attribute passed it on.
 fn wire_path(input: &DeriveInput) -> Result<Path> {
-    let passed_on = |attribute: &&syn::Attribute| attribute.path().is_ident("__wire");
+    let passed_on = |attribute: &&Attribute| attribute.path().is_ident("__wire");
     match input.attrs.iter().find(passed_on) {
         Some(attribute) => attribute.parse_args_with(Path::parse_mod_style),
         None => Err(Error::new(input.ident.span(), "write `#[message]` instead")),
     }
+}
+
+/// Asks for `Wire` of every field in a place that the compiler looks at before it looks at rkyv's
+/// impls, whose errors about the same field say nothing a user could act on.
+fn field_check(input: &DeriveInput, wire: &Path) -> TokenStream {
+    let generics = with_wire_bounds(&input.generics, wire);
+    let (parameters, _, bounds) = generics.split_for_impl();
+    let bounds = bounds.into_iter().flat_map(|it| &it.predicates);
+    let fields = all_fields(&input.data).map(|field| {
+        let ty = &field.ty;
+        let wire = spanned_at(ty.span(), wire);
+        quote_spanned!(ty.span()=> #ty: #wire::Wire)
+    });
+    quote! {
+        const _: () = {
+            #[allow(dead_code)]
+            fn fields #parameters () where #(#bounds,)* #(#fields,)* {}
+        };
+    }
+}
+
+/// The same tokens at another place, which is where an error about them will point.
+fn spanned_at(place: Span, tokens: &Path) -> TokenStream {
+    let mut tokens: Vec<TokenTree> = tokens.to_token_stream().into_iter().collect();
+    for token in &mut tokens {
+        token.set_span(place);
+    }
+    tokens.into_iter().collect()
+}
+
+/// The bounds of the impl speak of parameters only. Bounds on field types would send the compiler
+/// round in circles where two messages carry refs to each other.
+fn implementation(input: &DeriveInput, wire: &Path) -> Result<TokenStream> {
+    let ident = &input.ident;
+    let name = ident.unraw().to_string();
+    let (kind, schema) = schema(&input.data, wire)?;
+    let parameters = fold_parameters(&input.generics, &quote!(FINGERPRINT));
+    let parameter_names = fold_parameters(&input.generics, &quote!(NAME_FINGERPRINT));
+    let generics = with_wire_bounds(&input.generics, wire);
+    let (impl_generics, type_generics, bounds) = generics.split_for_impl();
+    Ok(quote! {
+        #[automatically_derived]
+        impl #impl_generics #wire::Wire for #ident #type_generics #bounds {
+            const NAME: &'static str = #name;
+            const NAME_FINGERPRINT: u64 =
+                #wire::Fingerprint::of("name", #name) #parameter_names .finish();
+            const FINGERPRINT: u64 =
+                #wire::Fingerprint::of(#kind, #name) #parameters #schema .finish();
+        }
+    })
+}
+
+/// Constants of a trait are evaluated when somebody asks for them: this asks, so that what a
+/// fingerprint checks on the way is checked for every message without parameters.
+fn evaluation(input: &DeriveInput, wire: &Path) -> Option<TokenStream> {
+    let ident = &input.ident;
+    let closed = input.generics.params.is_empty();
+    closed.then(|| quote!(const _: u64 = <#ident as #wire::Wire>::FINGERPRINT;))
 }
 
 fn with_wire_bounds(generics: &Generics, wire: &Path) -> Generics {
@@ -51,8 +94,16 @@ fn with_wire_bounds(generics: &Generics, wire: &Path) -> Generics {
     bounded
 }
 
+fn all_fields(data: &Data) -> Box<dyn Iterator<Item = &Field> + '_> {
+    match data {
+        Data::Struct(data) => Box::new(data.fields.iter()),
+        Data::Enum(data) => Box::new(data.variants.iter().flat_map(|it| &it.fields)),
+        Data::Union(data) => Box::new(data.fields.named.iter()),
+    }
+}
+
 /// The calls that fold the parameters, each type parameter by its constant of this name.
-fn parameters(generics: &Generics, constant: &TokenStream) -> TokenStream {
+fn fold_parameters(generics: &Generics, constant: &TokenStream) -> TokenStream {
     let call = |parameter: &GenericParam| match parameter {
         GenericParam::Type(parameter) => {
             let ident = &parameter.ident;
@@ -68,42 +119,35 @@ fn parameters(generics: &Generics, constant: &TokenStream) -> TokenStream {
 }
 
 /// The kind of the type and the calls that fold what it is made of.
-fn parts(data: &Data, wire: &Path) -> Result<(&'static str, TokenStream)> {
+fn schema(data: &Data, wire: &Path) -> Result<(&'static str, TokenStream)> {
     match data {
-        Data::Struct(data) => Ok(("struct", fields(&data.fields, wire))),
+        Data::Struct(data) => Ok(("struct", fold_fields(&data.fields, wire))),
         Data::Enum(data) => {
             let variants = data.variants.iter();
-            Ok(("enum", variants.map(|it| variant(it, wire)).collect()))
+            Ok(("enum", variants.map(|it| fold_variant(it, wire)).collect()))
         }
         Data::Union(data) => Err(Error::new(data.union_token.span, "a union cannot travel")),
     }
 }
 
-fn variant(variant: &Variant, wire: &Path) -> TokenStream {
+fn fold_variant(variant: &Variant, wire: &Path) -> TokenStream {
     let name = variant.ident.unraw().to_string();
     // The archive stores the discriminant, so a number given by hand is part of the schema.
     let discriminant = variant.discriminant.as_ref();
     let discriminant = discriminant.map(|(_, value)| quote!(.constant((#value) as u64)));
-    let fields = fields(&variant.fields, wire);
+    let fields = fold_fields(&variant.fields, wire);
     quote!(.variant(#name) #discriminant #fields)
 }
 
-fn fields(fields: &Fields, wire: &Path) -> TokenStream {
-    let call = |(index, field): (usize, &syn::Field)| {
-        let named = field.ident.as_ref().map(|name| name.unraw().to_string());
-        let name = named.unwrap_or_else(|| index.to_string());
-        let ty = &field.ty;
-        // Spanned at the type, for that is where "cannot travel" has to point.
-        let fingerprint = quote_spanned!(ty.span()=> <#ty as #wire::Wire>::FINGERPRINT);
-        quote!(.field(#name, #fingerprint))
-    };
-    fields.iter().enumerate().map(call).collect()
-}
-
-/// Constants of a trait are evaluated when somebody asks for them: this asks, so that what the
-/// fingerprint checks on the way is checked for every message.
-fn evaluation(input: &DeriveInput, wire: &Path) -> Option<TokenStream> {
-    let ident = &input.ident;
-    let closed = input.generics.params.is_empty();
-    closed.then(|| quote!(const _: u64 = <#ident as #wire::Wire>::FINGERPRINT;))
+fn fold_fields(fields: &Fields, wire: &Path) -> TokenStream {
+    fields
+        .members()
+        .zip(fields)
+        .map(|(member, field)| {
+            let name = member.to_token_stream().to_string();
+            let name = name.trim_start_matches("r#");
+            let ty = &field.ty;
+            quote!(.field(#name, <#ty as #wire::Wire>::FINGERPRINT))
+        })
+        .collect()
 }
