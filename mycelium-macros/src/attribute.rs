@@ -1,9 +1,9 @@
-//! The attribute: reads the arguments, has the syntax checked and emits the derives.
+//! The attribute: has the syntax checked and emits the derives.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{ToTokens, quote};
 use syn::{
-    DeriveInput, Error, Path, Result, Token, Type, TypePath,
+    Attribute, DeriveInput, Error, Path, Result, Token, Type, TypePath,
     parse::{Parse, ParseStream},
     parse_quote,
     visit_mut::{self, VisitMut},
@@ -11,9 +11,43 @@ use syn::{
 
 use crate::refuse;
 
+/// Emits the item with its derives, or without them beside the errors.
+pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut input: DeriveInput = match syn::parse2(item.clone()) {
+        Ok(input) => input,
+        Err(error) => return beside(error, item),
+    };
+    let checked = syn::parse2(arguments).and_then(|it| refuse::check(&input).map(|()| it));
+    match checked {
+        Ok(arguments) => with_derives(&arguments, input),
+        Err(error) => {
+            WithoutArchive.visit_derive_input_mut(&mut input);
+            beside(error, input)
+        }
+    }
+}
+
+fn beside(error: Error, item: impl ToTokens) -> TokenStream {
+    let error = error.into_compile_error();
+    quote!(#item #error)
+}
+
+fn with_derives(arguments: &Arguments, mut input: DeriveInput) -> TokenStream {
+    SelfByName::of(&input).visit_data_mut(&mut input.data);
+    let wire = arguments.wire();
+    let derive = arguments.derive();
+    // Ours comes first so that its errors, which say what to do, come before rkyv's.
+    quote! {
+        #[derive(#derive, #wire::rkyv::Archive, #wire::rkyv::Serialize, #wire::rkyv::Deserialize)]
+        #[rkyv(crate = #wire::rkyv)]
+        #[__wire(#wire)]
+        #input
+    }
+}
+
 /// What stands in the parentheses of `#[message(..)]`.
 #[derive(Default)]
-pub(crate) struct Arguments {
+struct Arguments {
     wire: Option<Path>,
 }
 
@@ -33,9 +67,8 @@ impl Parse for Arguments {
 impl Arguments {
     fn take(&mut self, input: ParseStream<'_>) -> Result<()> {
         if !input.peek(Token![crate]) {
-            return Err(
-                input.error("`#[message]` knows one argument: `crate = path::of::mycelium_wire`")
-            );
+            return Err(input
+                .error("unknown argument: `#[message]` knows `crate = path::to::mycelium_wire`"));
         }
         let keyword = input.parse::<Token![crate]>()?;
         input.parse::<Token![=]>()?;
@@ -64,24 +97,13 @@ impl Arguments {
     }
 }
 
-/// Emits the item with its derives, or as it was beside the errors.
-pub(crate) fn expand(arguments: &Arguments, item: TokenStream) -> Result<TokenStream> {
-    let mut input: DeriveInput = syn::parse2(item.clone())?;
-    if let Err(refused) = refuse::check(&input) {
-        let errors = refused.into_compile_error();
-        return Ok(quote!(#item #errors));
-    }
-    SelfByName::of(&input).visit_data_mut(&mut input.data);
+/// Takes away attributes that belong to the derives which a refused item does not get.
+struct WithoutArchive;
 
-    let wire = arguments.wire();
-    let derive = arguments.derive();
-    // Ours comes first so that its errors, which say what to do, come before rkyv's.
-    Ok(quote! {
-        #[derive(#derive, #wire::rkyv::Archive, #wire::rkyv::Serialize, #wire::rkyv::Deserialize)]
-        #[rkyv(crate = #wire::rkyv)]
-        #[__wire(#wire)]
-        #input
-    })
+impl VisitMut for WithoutArchive {
+    fn visit_attributes_mut(&mut self, attributes: &mut Vec<Attribute>) {
+        attributes.retain(|it| !it.path().is_ident("rkyv"));
+    }
 }
 
 /// Writes the type's name for `Self`, which rkyv would copy into `ArchivedX`, where it is another

@@ -10,8 +10,11 @@ use syn::{
     Variant, ext::IdentExt, parse_quote, spanned::Spanned,
 };
 
+use crate::refuse;
+
 /// Emits `impl Wire` between its checks.
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
+    refuse::check_expanded(input)?;
     let wire = &wire_path(input)?;
     let check = field_check(input, wire);
     let implementation = implementation(input, wire)?;
@@ -41,7 +44,7 @@ fn field_check(input: &DeriveInput, wire: &Path) -> TokenStream {
     });
     quote! {
         const _: () = {
-            #[allow(dead_code)]
+            #[allow(dead_code, clippy::all, clippy::nursery)]
             fn fields #parameters () where #(#bounds,)* #(#fields,)* {}
         };
     }

@@ -11,8 +11,6 @@ mod refuse;
 use proc_macro::TokenStream;
 use syn::{Error, parse_macro_input};
 
-use crate::attribute::Arguments;
-
 /// Makes a struct or an enum a wire type: it derives rkyv's `Archive`, `Serialize` and
 /// `Deserialize` and implements `Wire`, with a schema fingerprint folded at compile time.
 ///
@@ -26,6 +24,38 @@ use crate::attribute::Arguments;
 /// `usize`, maps and sets, `Arc` and `Rc`, `Instant` and `SystemTime`, `bytes::Bytes`, a field of the
 /// type itself other than behind `ActorRef` or `ReplyTo`, and `#[rkyv(..)]` attributes, which would
 /// change the bytes behind the fingerprint's back. An enum has at most 256 variants.
+///
+/// Types that contain each other in a circle are refused as well; there the compiler speaks of an
+/// overflow, because no macro sees both of them:
+///
+/// ```compile_fail,E0275
+/// use mycelium_macros::message;
+///
+/// #[message(crate = mycelium_wire)]
+/// struct Chicken {
+///     eggs: Vec<Egg>,
+/// }
+///
+/// #[message(crate = mycelium_wire)]
+/// struct Egg {
+///     chickens: Vec<Chicken>,
+/// }
+/// ```
+///
+/// Nor may a sequence hold elements that take no bytes; its length would be free for a hostile
+/// sender:
+///
+/// ```compile_fail,E0080
+/// use mycelium_macros::message;
+///
+/// #[message(crate = mycelium_wire)]
+/// struct Nothing;
+///
+/// #[message(crate = mycelium_wire)]
+/// struct Everything {
+///     nothings: Vec<Nothing>,
+/// }
+/// ```
 ///
 /// # Arguments
 ///
@@ -56,10 +86,7 @@ use crate::attribute::Arguments;
 /// ```
 #[proc_macro_attribute]
 pub fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let arguments = parse_macro_input!(arguments as Arguments);
-    attribute::expand(&arguments, item.into())
-        .unwrap_or_else(Error::into_compile_error)
-        .into()
+    attribute::expand(arguments.into(), item.into()).into()
 }
 
 /// The second half of `#[message]`, which emits it; not for use by hand.

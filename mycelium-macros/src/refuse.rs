@@ -3,9 +3,9 @@
 //! This is for readable errors, not for safety: an alias hides a type from the syntax, and the
 //! trait `Wire` catches what passes here.
 
+use quote::ToTokens;
 use syn::{
     Attribute, Data, DeriveInput, Error, Expr, Generics, Ident, Path, Result, Type, TypePath,
-    spanned::Spanned,
     visit::{self, Visit},
 };
 
@@ -55,7 +55,9 @@ const REFUSED: &[(&str, &str)] = &[
 /// What a type may contain itself behind: these send a name and not a value.
 const REFS: &[&str] = &["ActorRef", "ReplyTo"];
 
-/// Checks the syntax of the item.
+const ARCHIVE_IS_FIXED: &str = "`#[message]` fixes the archive, `#[rkyv(..)]` would change it without a change of the fingerprint";
+
+/// Checks the syntax of the item as the user wrote it.
 ///
 /// # Errors
 ///
@@ -70,6 +72,31 @@ pub(crate) fn check(input: &DeriveInput) -> Result<()> {
     refusals.error.map_or(Ok(()), Err)
 }
 
+/// Checks what only shows when `#[cfg_attr]` has been expanded: the first `#[rkyv(..)]` is the one
+/// that the attribute emitted, and there must be no other.
+///
+/// # Errors
+///
+/// The refusal of the first other `#[rkyv(..)]`.
+pub(crate) fn check_expanded(input: &DeriveInput) -> Result<()> {
+    let mut attributes = ArchiveAttributes(Vec::new());
+    attributes.visit_derive_input(input);
+    match attributes.0.get(1) {
+        Some(hidden) => Err(Error::new_spanned(hidden, ARCHIVE_IS_FIXED)),
+        None => Ok(()),
+    }
+}
+
+struct ArchiveAttributes<'a>(Vec<&'a Attribute>);
+
+impl<'a> Visit<'a> for ArchiveAttributes<'a> {
+    fn visit_attribute(&mut self, attribute: &'a Attribute) {
+        if attribute.path().is_ident("rkyv") {
+            self.0.push(attribute);
+        }
+    }
+}
+
 struct Refusals<'a> {
     owner: &'a Ident,
     behind_ref: bool,
@@ -77,8 +104,8 @@ struct Refusals<'a> {
 }
 
 impl Refusals<'_> {
-    fn refuse(&mut self, place: &impl Spanned, reason: &str) {
-        let error = Error::new(place.span(), reason);
+    fn refuse(&mut self, place: impl ToTokens, reason: &str) {
+        let error = Error::new_spanned(place, reason);
         match &mut self.error {
             Some(errors) => errors.combine(error),
             None => self.error = Some(error),
@@ -95,7 +122,7 @@ impl<'ast> Visit<'ast> for Refusals<'_> {
         match &input.data {
             Data::Union(data) => {
                 return self.refuse(
-                    &data.union_token,
+                    data.union_token,
                     "a union cannot travel, its bytes do not say what they are: use an enum",
                 );
             }
@@ -112,7 +139,7 @@ impl<'ast> Visit<'ast> for Refusals<'_> {
 
     fn visit_attribute(&mut self, attribute: &'ast Attribute) {
         if attribute.path().is_ident("rkyv") {
-            self.refuse(attribute, "`#[message]` fixes the archive, `#[rkyv(..)]` would change it without a change of the fingerprint");
+            self.refuse(attribute, ARCHIVE_IS_FIXED);
         }
     }
 
