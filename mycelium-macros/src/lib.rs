@@ -1,7 +1,7 @@
 //! `#[message]`: makes a type fit for Mycelium's wire.
 //!
-//! The work is split in two. The attribute ([`attribute`]) refuses what can be seen in the syntax
-//! ([`refuse`]) and hands the type on to derives; the hidden derive ([`derive`]) runs after `#[cfg]`
+//! The work is split in two. The attribute (`attribute.rs`) refuses what can be seen in the syntax
+//! (`refuse.rs`) and hands the type on to derives; the hidden derive (`derive.rs`) runs after `#[cfg]`
 //! has removed fields, so the schema it folds is the one that is compiled.
 
 mod attribute;
