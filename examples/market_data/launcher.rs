@@ -1,0 +1,334 @@
+//! The launcher: starts the processes one after the other, watches over them, and tells what came out.
+//!
+//! Processes start in the order in which they need each other. The first failure ends the job: the others get SIGTERM and,
+//! where that does not help, SIGKILL. Ctrl-C and SIGTERM drain instead: the feed stops, and what is on its way arrives.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fs::Permissions,
+    io,
+    os::unix::fs::PermissionsExt as _,
+    process::{self, ExitCode},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+use thiserror::Error;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    children::{ChildError, ChildEvent, Children, Ending},
+    failure::message_of,
+    notice::Notice,
+    options::{Options, Role, RoleOptions, Transport},
+    progress::ProgressLine,
+    report::{JobReport, ReportError},
+    stage::RoleReport,
+};
+
+/// Each needs those before it.
+const START_ORDER: [Role; 2] = [Role::Book, Role::Feed];
+/// After a failure, from SIGTERM to SIGKILL.
+const END_LIMIT: Duration = Duration::from_secs(1);
+/// After Ctrl-C, from the stop of the feed to SIGKILL.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// Runs the whole job.
+pub(crate) fn run(options: &Options) -> ExitCode {
+    let outcome = check(options)
+        .and_then(|()| run_job(options))
+        .and_then(|outcome| tell(options, &outcome));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("market_data: {}", message_of(&error));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Why the job did not end well.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+enum JobError {
+    #[error("--transport tcp does not exist yet: use auto or unix")]
+    TransportMissing,
+    #[error("cannot open the input file {file}")]
+    InputMissing { file: String, source: io::Error },
+    #[error(transparent)]
+    Child(#[from] ChildError),
+    #[error("the system refused what the launcher needs")]
+    System(#[from] io::Error),
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    #[error("interrupted by {} before every process had reported", .0.name())]
+    Broken(Interrupt),
+    #[error("interrupted by {}: drained, the report covers what was sent until then", .0.name())]
+    Drained(Interrupt),
+}
+
+impl JobError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::TransportMissing | Self::InputMissing { .. } => 2,
+            Self::Child(error) if error.is_bad_input() => 2,
+            Self::Report(error) if error.is_bad_path() => 2,
+            Self::Broken(interrupt) | Self::Drained(interrupt) => interrupt.exit_code(),
+            Self::Child(_) | Self::System(_) | Self::Report(_) => 1,
+        }
+    }
+}
+
+/// Finds what would fail later, before any process is started.
+fn check(options: &Options) -> Result<(), JobError> {
+    if options.transport == Transport::Tcp {
+        return Err(JobError::TransportMissing);
+    }
+    if let Some(path) = &options.input {
+        let opened = std::fs::File::open(path);
+        opened.map_err(|source| JobError::InputMissing {
+            file: path.display().to_string(),
+            source,
+        })?;
+    }
+    Ok(JobReport::prepare_files(options)?)
+}
+
+fn run_job(options: &Options) -> Result<Outcome, JobError> {
+    // Current-thread: children die with the thread that started them, so that must be the main thread.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let folder = socket_folder()?;
+    let outcome = runtime.block_on(Job::new(options, &folder).supervise());
+    folder.close()?;
+    outcome
+}
+
+fn tell(options: &Options, outcome: &Outcome) -> Result<(), JobError> {
+    let is_complete = outcome.reports.len() == START_ORDER.len();
+    if let (false, Some(interrupt)) = (is_complete, outcome.interrupt) {
+        return Err(JobError::Broken(interrupt));
+    }
+    let report = JobReport::new(&outcome.reports);
+    print!("{report}");
+    report.write_files(options)?;
+    report.verdict()?;
+    outcome
+        .interrupt
+        .map_or(Ok(()), |interrupt| Err(JobError::Drained(interrupt)))
+}
+
+/// A folder for sockets that no other user can enter.
+fn socket_folder() -> io::Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix("market-data-")
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir()
+}
+
+/// What the children reported, and whether they were interrupted.
+struct Outcome {
+    reports: BTreeMap<Role, RoleReport>,
+    interrupt: Option<Interrupt>,
+}
+
+/// A running job.
+struct Job<'a> {
+    folder: &'a TempDir,
+    children: Children,
+    to_start: VecDeque<Role>,
+    peers: Vec<String>,
+    reports: BTreeMap<Role, RoleReport>,
+    failures: Vec<ChildError>,
+    interrupt: Option<Interrupt>,
+    kill_at: Option<Instant>,
+    progress: ProgressLine,
+}
+
+impl<'a> Job<'a> {
+    fn new(options: &Options, folder: &'a TempDir) -> Self {
+        Self {
+            folder,
+            children: Children::new(),
+            to_start: START_ORDER.into(),
+            peers: Vec::new(),
+            reports: BTreeMap::new(),
+            failures: Vec::new(),
+            interrupt: None,
+            kill_at: None,
+            progress: ProgressLine::new(options.input.is_none().then(|| options.event_limit())),
+        }
+    }
+
+    /// Runs until no child is left.
+    async fn supervise(mut self) -> Result<Outcome, JobError> {
+        let mut interrupts = Interrupts::listen()?;
+        self.start_next();
+        loop {
+            tokio::select! {
+                event = self.children.next() => match event {
+                    Some((role, event)) => self.handle(role, event),
+                    None => break,
+                },
+                interrupt = interrupts.next() => self.drain(interrupt),
+                () = at(self.kill_at) => self.kill(),
+            }
+        }
+        self.progress.finish();
+        let cause = self
+            .failures
+            .into_iter()
+            .min_by_key(ChildError::distance_from_cause);
+        cause.map_or(
+            Ok(Outcome {
+                reports: self.reports,
+                interrupt: self.interrupt,
+            }),
+            |cause| Err(cause.into()),
+        )
+    }
+
+    fn start_next(&mut self) {
+        let Some(role) = self.to_start.pop_front() else {
+            return;
+        };
+        let role_options = RoleOptions {
+            role: Some(role),
+            socket_dir: Some(self.folder.path().into()),
+            launcher_pid: i32::try_from(process::id()).ok(),
+            peers: self.peers.clone(),
+        };
+        if let Err(error) = self.children.spawn(role, &role_options) {
+            self.fail(error);
+        }
+    }
+
+    fn handle(&mut self, role: Role, event: ChildEvent) {
+        match event {
+            ChildEvent::Notice(Notice::Ready { addresses }) => {
+                self.peers.extend(addresses);
+                self.start_next();
+            }
+            ChildEvent::Notice(Notice::Progress { handled }) => self.progress.show(role, handled),
+            ChildEvent::Notice(Notice::Report(report)) => {
+                self.reports.insert(role, *report);
+            }
+            ChildEvent::Notice(Notice::Failed { message, blame }) => {
+                self.fail(ChildError::Failed {
+                    role,
+                    message,
+                    blame,
+                });
+            }
+            ChildEvent::Garbled(line) => self.fail(ChildError::Garbled { role, line }),
+            ChildEvent::Ended(ending) => self.handle_end(role, ending),
+        }
+    }
+
+    fn handle_end(&mut self, role: Role, ending: Ending) {
+        let has_spoken = self.reports.contains_key(&role)
+            || self.failures.iter().any(|error| error.role() == role);
+        let failure = ending.failure(role).or_else(|| {
+            let left_early = !has_spoken && self.kill_at.is_none();
+            left_early.then_some(ChildError::Exited { role, code: 0 })
+        });
+        // A child that told why it fails exits with a code: its own words say more.
+        if let Some(failure) =
+            failure.filter(|failure| !has_spoken || matches!(failure, ChildError::Killed { .. }))
+        {
+            self.fail(failure);
+        }
+    }
+
+    /// Ends every child; the job fails for the failure nearest to the cause.
+    fn fail(&mut self, error: ChildError) {
+        self.failures.push(error);
+        self.end_all(END_LIMIT);
+    }
+
+    /// Lets the feed stop and the rest arrive. A second wish to stop is answered by force.
+    fn drain(&mut self, interrupt: Interrupt) {
+        if self.interrupt.replace(interrupt).is_some() {
+            return self.kill();
+        }
+        if self.children.is_running(Role::Feed) {
+            self.children.signal(Role::Feed, Signal::TERM);
+            self.kill_at.get_or_insert(Instant::now() + DRAIN_LIMIT);
+        } else {
+            self.end_all(END_LIMIT);
+        }
+    }
+
+    fn end_all(&mut self, limit: Duration) {
+        self.to_start.clear();
+        self.children.signal_all(Signal::TERM);
+        let kill_at = Instant::now() + limit;
+        self.kill_at = Some(self.kill_at.map_or(kill_at, |earlier| earlier.min(kill_at)));
+    }
+
+    fn kill(&mut self) {
+        self.to_start.clear();
+        self.children.signal_all(Signal::KILL);
+        // Once more if need be: a child that does not end keeps the launcher here.
+        self.kill_at = Some(Instant::now() + END_LIMIT);
+    }
+}
+
+/// Waits until `deadline`, or for ever without one.
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A wish of the user to stop.
+#[derive(Clone, Copy, Debug)]
+enum Interrupt {
+    CtrlC,
+    Terminate,
+}
+
+impl Interrupt {
+    fn name(self) -> &'static str {
+        match self {
+            Self::CtrlC => "Ctrl-C",
+            Self::Terminate => "SIGTERM",
+        }
+    }
+
+    /// 128 and the number of the signal, as shells have it.
+    fn exit_code(self) -> u8 {
+        match self {
+            Self::CtrlC => 130,
+            Self::Terminate => 143,
+        }
+    }
+}
+
+struct Interrupts {
+    ctrl_c: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Interrupts {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            ctrl_c: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// The next wish; dropping the call loses none.
+    async fn next(&mut self) -> Interrupt {
+        tokio::select! {
+            _ = self.ctrl_c.recv() => Interrupt::CtrlC,
+            _ = self.terminate.recv() => Interrupt::Terminate,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! One stage of the job: what arrived there, how long the hop to it took, and the report of the process it lives in.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    book::BookCounts,
+    event::OrderEvent,
+    latency::{HopLatency, LatencyRecorder},
+    ledger::{Ledger, LedgerCounts},
+    risk::RiskCounts,
+};
+
+/// The record of a stage that receives events over one hop.
+pub(crate) struct Stage {
+    name: &'static str,
+    hop: &'static str,
+    transport: HopTransport,
+    ledger: Ledger,
+    latency: LatencyRecorder,
+    progress: Progress,
+}
+
+impl Stage {
+    /// Starts the record of the stage `name`, reached over `hop`; `progress` shows how far it is.
+    pub(crate) fn new(
+        name: &'static str,
+        hop: &'static str,
+        transport: HopTransport,
+        progress: Progress,
+    ) -> Self {
+        Self {
+            name,
+            hop,
+            transport,
+            ledger: Ledger::new(),
+            latency: LatencyRecorder::new(),
+            progress,
+        }
+    }
+
+    /// Records that the handler of `event` starts at `now_ns`; the hop began at the event's `sent_ns`.
+    pub(crate) fn record_arrival(&mut self, event: &OrderEvent, now_ns: u64) {
+        self.latency.record(event.sent_ns, now_ns);
+        self.ledger.record(event);
+        self.progress.set(self.ledger.handled());
+    }
+
+    /// Adds the closed record to the report of this process.
+    pub(crate) fn finish_into(self, report: &mut RoleReport) {
+        report.stages.push(StageReport {
+            name: self.name.into(),
+            counts: self.ledger.finish(),
+        });
+        report.hops.push(HopReport {
+            name: self.hop.into(),
+            transport: self.transport,
+            latency: self.latency.snapshot(),
+        });
+    }
+}
+
+/// How many events a process has handled so far; shared with the task that tells the launcher.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress(Arc<AtomicU64>);
+
+impl Progress {
+    /// Shows that `handled` events are done.
+    pub(crate) fn set(&self, handled: u64) {
+        // Relaxed: a figure for people, nothing is ordered by it.
+        self.0.store(handled, Ordering::Relaxed);
+    }
+
+    /// How many events are done.
+    pub(crate) fn handled(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a child process reports at its end.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RoleReport {
+    /// Its stages; the first is the process itself.
+    pub(crate) stages: Vec<StageReport>,
+    /// The hops that end in this process.
+    pub(crate) hops: Vec<HopReport>,
+    /// What happened in the books, if it keeps any.
+    pub(crate) book: Option<BookCounts>,
+    /// What the risk check saw, if it has one.
+    pub(crate) risk: Option<RiskCounts>,
+}
+
+/// The closed record of one stage.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StageReport {
+    /// Such as `book`.
+    pub(crate) name: String,
+    /// What it handled; at the feed, what it sent.
+    pub(crate) counts: LedgerCounts,
+}
+
+/// The latencies of one hop.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HopReport {
+    /// Such as `feed->book`.
+    pub(crate) name: String,
+    /// What carried it.
+    pub(crate) transport: HopTransport,
+    /// How long it took.
+    pub(crate) latency: HopLatency,
+}
+
+/// What carried the messages of a hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum HopTransport {
+    /// Moved within one process.
+    Local,
+    /// A Unix socket.
+    Unix,
+}
+
+impl HopTransport {
+    /// Its name in reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Unix => "unix",
+        }
+    }
+}
