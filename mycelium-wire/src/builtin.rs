@@ -34,7 +34,7 @@ macro_rules! containers {
                 $(.parameter($parameter::NAME_FINGERPRINT))*
                 .finish();
             const FINGERPRINT: u64 = {
-                $checked;
+                let () = $checked;
                 Fingerprint::of("builtin", $name)
                     $(.parameter($parameter::FINGERPRINT))*
                     .finish()

@@ -1,4 +1,4 @@
-//! Who is who: node names, incarnations, actors and the keys that open them.
+//! Who is who: node names, incarnations, actors, the keys that open them, and bindings.
 
 use std::{
     fmt,
@@ -163,6 +163,38 @@ impl fmt::Debug for ExportKey {
     /// A key is a secret between nodes; it is never printed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ExportKey(..)")
+    }
+}
+
+/// A binding of one direction of a link; chosen by the binder, below the limit of bindings.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BindingId(u32);
+
+impl BindingId {
+    /// The id with this number.
+    pub const fn from_u32(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// The number that travels.
+    pub const fn as_u32(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for BindingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "binding-{}", self.0)
+    }
+}
+
+impl fmt::Debug for BindingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

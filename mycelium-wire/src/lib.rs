@@ -8,23 +8,45 @@
 //! connection).
 
 mod builtin;
+mod close;
 mod codec;
+mod control;
+mod credit;
+mod decoder;
 mod encode;
+mod end_reason;
 mod error;
 mod fingerprint;
+mod header;
+mod hello;
 mod id;
+mod limits;
 mod open;
+mod outbound;
+mod outbound_binding;
 mod payload;
+mod receive_half;
+mod send_half;
 mod wire;
 
 pub use crate::{
+    close::{CloseReason, Incompatibility},
     codec::Codec,
+    control::{Bind, Resolved, TEXT_LIMIT_BYTES},
+    credit::{Credit, CreditWindow, Totals, Window, frame_bytes},
+    decoder::{Frame, FrameDecoder},
     encode::{Encoder, Ports, WireSerializer},
+    end_reason::EndReason,
     error::WireError,
     fingerprint::Fingerprint,
-    id::{ActorId, ExportKey, InvalidNodeName, NodeId, NodeName},
+    header::{FRAME_ALIGNMENT_BYTES, FrameKind, HEADER_BYTES, Header},
+    hello::{Hello, PROTOCOL_VERSION},
+    id::{ActorId, BindingId, ExportKey, InvalidNodeName, NodeId, NodeName},
+    limits::Limits,
     open::{Checker, OpenContext, Opener, decode, open},
     payload::{ArchivedPayload, Payload},
+    receive_half::{Event, HandshakeState, ReceiveHalf},
+    send_half::{SendHalf, SendRefused},
     wire::Wire,
 };
 

@@ -1,0 +1,216 @@
+//! [`CreditWindow`]: how much a binding may have under way, as the sender sees it.
+//!
+//! Counts are cumulative and never reset, so a lost or late credit frame heals with the next one,
+//! and at any time `accepted = confirmed + refused + in flight`.
+
+use crate::{BindingId, CloseReason, header::FRAME_ALIGNMENT_BYTES, header::HEADER_BYTES};
+
+/// What a message with a payload of this size is charged to its binding's byte window, on both
+/// sides: the bytes its frame occupies.
+pub const fn frame_bytes(payload_bytes: usize) -> usize {
+    HEADER_BYTES + payload_bytes.next_multiple_of(FRAME_ALIGNMENT_BYTES)
+}
+
+/// How much a binding may have outstanding: sent, and neither confirmed nor refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Messages that may be outstanding.
+    pub messages: u32,
+    /// Bytes that may be outstanding, counted in [`frame_bytes`]. A larger message passes when
+    /// nothing else of its binding is outstanding.
+    pub bytes: u32,
+}
+
+impl Window {
+    const INITIAL_MESSAGES: u32 = 16;
+    const FULL_MESSAGES: u32 = 1024;
+    const LEAST_BYTES: u32 = 256 << 10;
+
+    /// The window that opens with `Bind`, before the target has answered: the first sends need no
+    /// round trip.
+    pub fn initial(capacity_messages: u32) -> Self {
+        Self {
+            messages: capacity_messages.min(Self::INITIAL_MESSAGES),
+            bytes: Self::LEAST_BYTES,
+        }
+    }
+
+    /// The window that a target grants with `Bound`; never below [`initial`](Self::initial) of the
+    /// same capacity.
+    pub fn full(capacity_messages: u32, message_limit_bytes: u32) -> Self {
+        let largest = frame_bytes(message_limit_bytes as usize);
+        Self {
+            messages: capacity_messages.min(Self::FULL_MESSAGES),
+            bytes: u32::try_from(largest)
+                .unwrap_or(u32::MAX)
+                .max(Self::LEAST_BYTES),
+        }
+    }
+}
+
+/// What became of a binding's messages so far: cumulative counts that only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Credit {
+    /// Messages that the actor's handler took.
+    pub confirmed: u64,
+    /// Messages that were discarded: the actor was gone, or would not take them.
+    pub refused: u64,
+    /// The [`frame_bytes`] of all of these.
+    pub returned_bytes: u64,
+}
+
+/// The sender's truth about one binding: what it sent, what came back, what may follow.
+///
+/// # Examples
+///
+/// ```
+/// use mycelium_wire::{BindingId, CloseReason, Credit, CreditWindow, Window, frame_bytes};
+///
+/// let mut window = CreditWindow::new(BindingId::from_u32(0), Window::initial(1));
+/// assert!(window.has_room(frame_bytes(56)));
+/// window.charge(frame_bytes(56));
+/// assert!(!window.has_room(frame_bytes(56)));
+///
+/// let taken = Credit { confirmed: 1, refused: 0, returned_bytes: 96 };
+/// window.handle_credit(taken)?;
+/// assert_eq!((window.in_flight(), window.confirmed()), (0, 1));
+///
+/// let forged = Credit { confirmed: 2, ..taken };
+/// assert!(window.handle_credit(forged).is_err());
+/// # Ok::<(), CloseReason>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct CreditWindow {
+    binding: BindingId,
+    window: Window,
+    sent: u64,
+    sent_bytes: u64,
+    credit: Credit,
+}
+
+impl CreditWindow {
+    /// Opens a window through which nothing went yet.
+    pub fn new(binding: BindingId, window: Window) -> Self {
+        Self {
+            binding,
+            window,
+            sent: 0,
+            sent_bytes: 0,
+            credit: Credit::default(),
+        }
+    }
+
+    /// Whether a message whose frame occupies this much may be sent now.
+    pub fn has_room(&self, frame_bytes: usize) -> bool {
+        let outstanding = self.in_flight();
+        outstanding < u64::from(self.window.messages)
+            && (outstanding == 0
+                || self.in_flight_bytes() + frame_bytes as u64 <= u64::from(self.window.bytes))
+    }
+
+    /// Counts a message that was sent.
+    pub fn charge(&mut self, frame_bytes: usize) {
+        debug_assert!(self.has_room(frame_bytes), "room is asked for first");
+        self.sent += 1;
+        self.sent_bytes += frame_bytes as u64;
+    }
+
+    /// Takes the window that the target granted; what is outstanding stays so.
+    pub fn resize(&mut self, window: Window) {
+        self.window = window;
+    }
+
+    /// Takes what the target says became of the messages.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseReason::CreditForged`] when a count goes backwards or returns more than was sent, or
+    /// when the counts of messages and bytes cannot both be true.
+    pub fn handle_credit(&mut self, credit: Credit) -> Result<(), CloseReason> {
+        if self.is_possible(credit) {
+            self.credit = credit;
+            Ok(())
+        } else {
+            Err(CloseReason::CreditForged {
+                binding: self.binding,
+            })
+        }
+    }
+
+    fn is_possible(&self, credit: Credit) -> bool {
+        let grows = credit.confirmed >= self.credit.confirmed
+            && credit.refused >= self.credit.refused
+            && credit.returned_bytes >= self.credit.returned_bytes;
+        let messages = credit
+            .confirmed
+            .checked_add(credit.refused)
+            .and_then(|returned| self.sent.checked_sub(returned));
+        let bytes = self.sent_bytes.checked_sub(credit.returned_bytes);
+        let (Some(messages), Some(bytes)) = (messages, bytes) else {
+            return false;
+        };
+        // Every outstanding message has a header at least, and without one there are no bytes.
+        grows && bytes >= messages * HEADER_BYTES as u64 && (messages > 0 || bytes == 0)
+    }
+
+    /// The window in force.
+    pub fn window(&self) -> Window {
+        self.window
+    }
+
+    /// Messages that went through the window.
+    pub fn accepted(&self) -> u64 {
+        self.sent
+    }
+
+    /// Messages that the actor's handler took, as far as we were told.
+    pub fn confirmed(&self) -> u64 {
+        self.credit.confirmed
+    }
+
+    /// Messages that the target discarded, as far as we were told.
+    pub fn refused(&self) -> u64 {
+        self.credit.refused
+    }
+
+    /// Messages of which we were told nothing yet.
+    pub fn in_flight(&self) -> u64 {
+        self.sent - self.credit.confirmed - self.credit.refused
+    }
+
+    /// Bytes of the messages of which we were told nothing yet.
+    pub fn in_flight_bytes(&self) -> u64 {
+        self.sent_bytes - self.credit.returned_bytes
+    }
+
+    /// The sequence of the last message, 0 before the first.
+    #[expect(clippy::cast_possible_truncation, reason = "sequences wrap")]
+    pub(crate) fn last_sequence(&self) -> u32 {
+        self.sent as u32
+    }
+}
+
+/// The sum over all bindings of one direction of a link, those that were unbound included.
+///
+/// `accepted = confirmed + refused + in_flight`, always; when the link is lost, `in_flight` is the
+/// number of messages whose fate is unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Messages that were sent.
+    pub accepted: u64,
+    /// Messages that handlers took.
+    pub confirmed: u64,
+    /// Messages that were discarded.
+    pub refused: u64,
+    /// Messages of which we were told nothing yet.
+    pub in_flight: u64,
+}
+
+impl Totals {
+    pub(crate) fn add(&mut self, window: &CreditWindow) {
+        self.accepted += window.accepted();
+        self.confirmed += window.confirmed();
+        self.refused += window.refused();
+        self.in_flight += window.in_flight();
+    }
+}

@@ -1,0 +1,219 @@
+//! [`FrameDecoder`]: cuts a stream of bytes into frames, in the buffer they were read into.
+//!
+//! Consumed frames stay in front of `start` until room is needed, so that in steady state nothing
+//! is copied but the part of a frame that a read cut off. All frames are multiples of 16 long and
+//! bytes are only ever moved to an allocation's start: a frame begins 16-aligned wherever the
+//! allocator's buffers do.
+
+use std::{fmt, mem, ops::Range};
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::{
+    CloseReason, FrameKind, Header, Limits,
+    control::CONTROL_FRAME_BYTES,
+    header::{FRAME_ALIGNMENT_BYTES, HEADER_BYTES, HEADER_LENGTH},
+};
+
+/// What a connection reads into at a time.
+const NORMAL_BYTES: usize = 64 << 10;
+
+/// The room that a read finds at least, where the frame under way does not end before.
+const SPARE_BYTES: usize = 4 << 10;
+
+/// Cuts the bytes of one direction of a link into frames.
+///
+/// Never holds more than 64 KiB and the one frame that does not fit into them, whatever a header
+/// claims: a frame's length is checked before room is made for it. Frames that were detached are
+/// held by whoever has them. Costs no allocation while nothing is detached, except for frames
+/// above 64 KiB, which get a buffer of their own.
+#[derive(Debug)]
+pub struct FrameDecoder {
+    buffer: BytesMut,
+    /// The buffer of the normal size, while `buffer` holds exactly one longer frame.
+    parked: Option<BytesMut>,
+    /// Bytes of `buffer` that were consumed.
+    start: usize,
+    /// Bytes the frame at `start` occupies, as far as its header is known.
+    wanted_bytes: usize,
+    limit_control: u32,
+    limit_message: u32,
+}
+
+impl FrameDecoder {
+    /// Makes a decoder that admits frames of the handshake only.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            parked: None,
+            start: 0,
+            wanted_bytes: 0,
+            limit_control: limits.handshake_frame_bytes,
+            limit_message: limits.handshake_frame_bytes,
+        }
+    }
+
+    /// Admits frames of all kinds: the handshake is done.
+    pub fn open(&mut self, limits: Limits) {
+        self.limit_control = CONTROL_FRAME_BYTES;
+        self.limit_message = limits.message_bytes.saturating_add(HEADER_LENGTH);
+    }
+
+    /// Bytes that were read and not yet consumed.
+    pub fn pending(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// The buffer to append to: with room for the rest of a frame that has begun, else for 4 KiB.
+    ///
+    /// Only append, and only into the spare capacity. Call [`next_frame`](Self::next_frame) until it gives
+    /// nothing before asking for room again, else the buffer grows.
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        if self.start == self.buffer.len() {
+            self.rewind();
+        }
+        let held = self.buffer.len() - self.start;
+        let needed = self.needed_bytes(held);
+        if self.buffer.capacity() - self.start < needed {
+            self.make_room(held, needed);
+        }
+        &mut self.buffer
+    }
+
+    /// The next complete frame, or nothing where more bytes are needed.
+    ///
+    /// # Errors
+    ///
+    /// What [`Header::decode`] refuses, and [`CloseReason::FrameTooLarge`]; the bytes behind the
+    /// refused header are lost.
+    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CloseReason> {
+        let Some(bytes) = self.pending().first_chunk() else {
+            return Ok(None);
+        };
+        let header = Header::decode(bytes)?;
+        self.check_length(&header)?;
+        self.wanted_bytes = header.frame_bytes();
+        if self.buffer.len() - self.start < self.wanted_bytes {
+            return Ok(None);
+        }
+        let start = self.start;
+        self.start += self.wanted_bytes;
+        self.wanted_bytes = 0;
+        Ok(Some(Frame {
+            header,
+            start,
+            decoder: self,
+        }))
+    }
+
+    fn check_length(&self, header: &Header) -> Result<(), CloseReason> {
+        let limit = match header.kind {
+            FrameKind::Message => self.limit_message,
+            _ => self.limit_control,
+        };
+        let length = header.length;
+        if length > limit {
+            return Err(CloseReason::FrameTooLarge { length, limit });
+        }
+        Ok(())
+    }
+
+    /// Everything is consumed: the next frame may start where the buffer does.
+    fn rewind(&mut self) {
+        self.start = 0;
+        self.buffer.clear();
+        if let Some(normal) = self.parked.take() {
+            self.buffer = normal;
+        }
+        // After a detached frame is dropped, its part of the buffer comes back here.
+        let _still_held = !self.buffer.try_reclaim(NORMAL_BYTES);
+    }
+
+    /// Bytes from `start` that the buffer must be able to hold.
+    fn needed_bytes(&self, held: usize) -> usize {
+        if self.wanted_bytes > NORMAL_BYTES {
+            return self.wanted_bytes;
+        }
+        let least = (held + SPARE_BYTES).min(NORMAL_BYTES.max(held + FRAME_ALIGNMENT_BYTES));
+        least.max(self.wanted_bytes)
+    }
+
+    #[cold]
+    fn make_room(&mut self, held: usize, needed: usize) {
+        if self.buffer.capacity() >= needed {
+            self.buffer.copy_within(self.start.., 0);
+            self.buffer.truncate(held);
+        } else {
+            self.move_to_room(held, needed);
+        }
+        self.start = 0;
+    }
+
+    fn move_to_room(&mut self, held: usize, needed: usize) {
+        self.buffer.advance(self.start);
+        if needed <= NORMAL_BYTES && self.buffer.try_reclaim(needed - held) {
+            return;
+        }
+        let mut roomy = BytesMut::with_capacity(needed.max(NORMAL_BYTES));
+        roomy.extend_from_slice(&self.buffer);
+        let mut old = mem::replace(&mut self.buffer, roomy);
+        if needed > NORMAL_BYTES && self.parked.is_none() {
+            old.clear();
+            self.parked = Some(old);
+        }
+    }
+}
+
+/// A complete frame in the receive buffer; the next one comes after it is dropped or detached.
+pub struct Frame<'a> {
+    header: Header,
+    start: usize,
+    decoder: &'a mut FrameDecoder,
+}
+
+impl<'a> Frame<'a> {
+    /// The frame's header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The payload, where it was read into.
+    pub fn payload(&self) -> &[u8] {
+        &self.decoder.buffer[self.payload_range()]
+    }
+
+    /// The payload for as long as nothing is read.
+    pub fn into_payload(self) -> &'a [u8] {
+        let range = self.payload_range();
+        &self.decoder.buffer[range]
+    }
+
+    /// Keeps the payload beyond the next read, as a slice of the receive buffer.
+    ///
+    /// Copies nothing, and allocates at most once per receive buffer; but the whole buffer, 64 KiB
+    /// or one longer frame, stays in memory until all slices of it are dropped.
+    pub fn detach(self) -> Bytes {
+        let decoder = self.decoder;
+        decoder.buffer.advance(self.start);
+        decoder.start = 0;
+        let frame = decoder.buffer.split_to(self.header.frame_bytes()).freeze();
+        frame.slice(HEADER_BYTES..self.header.length as usize)
+    }
+
+    /// Gives the decoder back for the frames that follow.
+    pub(crate) fn into_decoder(self) -> &'a mut FrameDecoder {
+        self.decoder
+    }
+
+    fn payload_range(&self) -> Range<usize> {
+        self.start + HEADER_BYTES..self.start + self.header.length as usize
+    }
+}
+
+impl fmt::Debug for Frame<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("header", &self.header)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,68 @@
+//! [`EndReason`]: why a binding's actor is gone.
+
+use rkyv::util::AlignedVec;
+
+use crate::{
+    CloseReason, FrameKind,
+    control::{Reader, limited_text},
+};
+
+/// Why a binding's actor is gone, or why there never was one.
+///
+/// On the wire it is a code and a text, cut to 1,024 bytes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// The actor was asked to stop, or stopped by itself.
+    #[error("the actor stopped")]
+    Stopped,
+    /// A handler returned an error.
+    #[error("the actor failed: {0}")]
+    Failed(Box<str>),
+    /// A handler panicked.
+    #[error("the actor panicked: {0}")]
+    Panicked(Box<str>),
+    /// The actor was killed.
+    #[error("the actor was killed")]
+    Killed,
+    /// The node has no such actor, or the key does not open it.
+    #[error("there is no such actor")]
+    NoSuchActor,
+    /// The actor takes another type of message than the binder sends.
+    #[error("the actor takes messages of type {found}")]
+    WrongType {
+        /// The stable name of what the actor takes.
+        found: Box<str>,
+    },
+}
+
+impl EndReason {
+    pub(crate) fn write(&self, out: &mut AlignedVec<16>) {
+        let (code, text) = match self {
+            Self::Stopped => (1, ""),
+            Self::Failed(text) => (2, &**text),
+            Self::Panicked(text) => (3, &**text),
+            Self::Killed => (4, ""),
+            Self::NoSuchActor => (5, ""),
+            Self::WrongType { found } => (6, &**found),
+        };
+        out.extend_from_slice(&[code]);
+        out.extend_from_slice(limited_text(text).as_bytes());
+    }
+
+    pub(crate) fn read(payload: &[u8]) -> Result<Self, CloseReason> {
+        let mut reader = Reader::new(FrameKind::Ended, payload);
+        let code = reader.u8()?;
+        let text = reader.limited_text()?;
+        match (code, text.is_empty()) {
+            (1, true) => Ok(Self::Stopped),
+            (2, _) => Ok(Self::Failed(text.into())),
+            (3, _) => Ok(Self::Panicked(text.into())),
+            (4, true) => Ok(Self::Killed),
+            (5, true) => Ok(Self::NoSuchActor),
+            (6, _) => Ok(Self::WrongType { found: text.into() }),
+            (1 | 4 | 5, false) => Err(reader.fault("this end has no text")),
+            _ => Err(reader.fault("unknown end reason")),
+        }
+    }
+}

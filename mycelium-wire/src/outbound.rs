@@ -1,0 +1,72 @@
+//! [`OutboundBuffer`]: whole frames that wait for the writer, and at most one unfinished one.
+
+use std::mem;
+
+use rkyv::util::AlignedVec;
+
+use crate::{
+    Header,
+    header::{FRAME_ALIGNMENT_BYTES, HEADER_BYTES},
+};
+
+/// A frame counts from [`commit`](Self::commit) on. One that was begun and not committed, because
+/// its encoding failed or panicked, is dropped by whatever comes next.
+pub(crate) struct OutboundBuffer {
+    bytes: AlignedVec<16>,
+    committed_bytes: usize,
+}
+
+impl OutboundBuffer {
+    pub(crate) fn new() -> Self {
+        Self {
+            bytes: AlignedVec::new(),
+            committed_bytes: 0,
+        }
+    }
+
+    /// Bytes of whole frames.
+    pub(crate) fn committed_bytes(&self) -> usize {
+        self.committed_bytes
+    }
+
+    /// Bytes of the unfinished frame's payload.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.bytes.len() - self.committed_bytes - HEADER_BYTES
+    }
+
+    /// Leaves room for a header; the payload is to be appended.
+    pub(crate) fn begin(&mut self) -> &mut AlignedVec<16> {
+        self.bytes.resize(self.committed_bytes, 0);
+        self.bytes.extend_from_slice(&[0; HEADER_BYTES]);
+        &mut self.bytes
+    }
+
+    /// Finishes the frame: pads it and fills the header in, with the length of what was appended.
+    pub(crate) fn commit(&mut self, header: Header) {
+        let start = self.committed_bytes;
+        let header = header.with_payload(self.payload_bytes());
+        self.bytes.resize(start + header.frame_bytes(), 0);
+        self.bytes[start..start + HEADER_BYTES].copy_from_slice(&header.encode());
+        self.committed_bytes = self.bytes.len();
+    }
+
+    /// Writes a whole frame.
+    pub(crate) fn frame(&mut self, header: Header, write: impl FnOnce(&mut AlignedVec<16>)) {
+        write(self.begin());
+        self.commit(header);
+    }
+
+    /// Swaps the whole frames with the empty `spare`, or says that there are none.
+    pub(crate) fn take(&mut self, spare: &mut AlignedVec<16>) -> bool {
+        if self.committed_bytes == 0 {
+            return false;
+        }
+        self.bytes.resize(self.committed_bytes, 0);
+        spare.clear();
+        mem::swap(&mut self.bytes, spare);
+        self.committed_bytes = 0;
+        true
+    }
+}
+
+const _: () = assert!(HEADER_BYTES.is_multiple_of(FRAME_ALIGNMENT_BYTES));

@@ -1,0 +1,364 @@
+//! [`ReceiveHalf`]: what the peer sends, from bytes to [`Event`]s.
+
+use std::fmt;
+
+use bytes::BytesMut;
+
+use crate::{
+    Bind, BindingId, CloseReason, Credit, EndReason, Frame, FrameDecoder, FrameKind, Header, Hello,
+    Limits, Resolved, Window,
+    control::Reader,
+    hello::{self, not_mycelium},
+};
+
+/// What a peer sent.
+///
+/// `Bind`, `Message`, `Stop`, `Kill` and `Unbind` speak of bindings that the peer made to our
+/// actors; `Bound`, `Credit`, `Ended` and `Unbound` of those that we made to its actors: two
+/// spaces of ids. The latter go to the [`SendHalf`](crate::SendHalf), which checks them.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The peer introduced itself: answer with its nonce.
+    Hello(Hello),
+    /// The peer confirmed our nonce: the link is up.
+    Up,
+    /// The peer binds to an actor: answer with `bound` or `ended`.
+    Bind {
+        /// The id that the peer chose.
+        binding: BindingId,
+        /// The actor and what shall be sent to it.
+        bind: Bind,
+    },
+    /// The target accepted our binding.
+    Bound {
+        /// Our binding.
+        binding: BindingId,
+        /// What the target grants from now on.
+        window: Window,
+    },
+    /// A message, in order.
+    Message {
+        /// The peer's binding.
+        binding: BindingId,
+        /// The message's archive, not yet validated.
+        frame: Frame<'a>,
+    },
+    /// What became of our messages.
+    Credit {
+        /// Our binding.
+        binding: BindingId,
+        /// The target's counts.
+        credit: Credit,
+    },
+    /// The actor shall stop after the messages before this event.
+    Stop {
+        /// The peer's binding.
+        binding: BindingId,
+    },
+    /// The actor shall end at once.
+    Kill {
+        /// The peer's binding.
+        binding: BindingId,
+    },
+    /// The actor is gone.
+    Ended {
+        /// Our binding.
+        binding: BindingId,
+        /// Why.
+        reason: EndReason,
+    },
+    /// The peer needs the binding no longer: return all its credit, then answer `unbound`.
+    Unbind {
+        /// The peer's binding.
+        binding: BindingId,
+    },
+    /// The id of our binding is free.
+    Unbound {
+        /// Our binding.
+        binding: BindingId,
+    },
+    /// The peer asks for the actor with a name.
+    Resolve {
+        /// To be given back with the answer.
+        request: u64,
+        /// The name.
+        name: &'a str,
+    },
+    /// The answer to our question.
+    Resolved {
+        /// Our question.
+        request: u64,
+        /// The actor, or nothing where there is no such name.
+        resolved: Option<Resolved>,
+    },
+    /// The peer closed the link; nothing follows.
+    Close(CloseReason),
+}
+
+/// How far the peer's side of a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandshakeState {
+    /// Nothing came yet.
+    AwaitHello,
+    /// The peer introduced itself and has yet to show that it is there now.
+    AwaitConfirm,
+    /// The link is up.
+    Open,
+    /// The peer closed the link or broke the protocol.
+    Closed,
+}
+
+impl fmt::Display for HandshakeState {
+    /// Continues "while we ...".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AwaitHello => "wait for its Hello",
+            Self::AwaitConfirm => "wait for its Confirm",
+            Self::Open => "are linked",
+            Self::Closed => "are closed",
+        })
+    }
+}
+
+/// The receiving half of a connection; belongs to whoever reads.
+///
+/// A driver reads into [`buffer`](Self::buffer), then takes events until there are none. The
+/// first error or `Close` is the last event.
+#[derive(Debug)]
+pub struct ReceiveHalf {
+    decoder: FrameDecoder,
+    session: Session,
+}
+
+impl ReceiveHalf {
+    /// Waits for the peer's `Hello`; `local_nonce` is the one that our own `Hello` carries.
+    pub fn new(limits: Limits, local_nonce: u128) -> Self {
+        Self {
+            decoder: FrameDecoder::new(limits),
+            session: Session {
+                limits,
+                local_nonce,
+                state: HandshakeState::AwaitHello,
+                bindings: Vec::new(),
+            },
+        }
+    }
+
+    /// The buffer to read into, with room; see [`FrameDecoder::buffer`].
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        self.decoder.buffer()
+    }
+
+    /// How far the peer has come.
+    pub fn state(&self) -> HandshakeState {
+        self.session.state
+    }
+
+    /// The next event, or nothing where more bytes are needed or the half is closed.
+    ///
+    /// Allocates nothing for messages and credits.
+    ///
+    /// # Errors
+    ///
+    /// How the peer broke the protocol; the link must be closed with that reason.
+    pub fn poll_event(&mut self) -> Result<Option<Event<'_>>, CloseReason> {
+        match self.session.state {
+            HandshakeState::Closed => return Ok(None),
+            HandshakeState::AwaitHello => self.check_first_bytes()?,
+            HandshakeState::AwaitConfirm | HandshakeState::Open => {}
+        }
+        let event = match self.decoder.next_frame() {
+            Ok(None) => return Ok(None),
+            Ok(Some(frame)) => self.session.handle_frame(frame),
+            Err(reason) => Err(reason),
+        };
+        if event.is_err() {
+            self.session.state = HandshakeState::Closed;
+        }
+        event.map(Some)
+    }
+
+    /// Other protocols are told apart by the first bytes, before these are taken for a length.
+    fn check_first_bytes(&mut self) -> Result<(), CloseReason> {
+        let bytes = self.decoder.pending();
+        if hello::may_begin_with(bytes) {
+            return Ok(());
+        }
+        let reason = not_mycelium(bytes);
+        self.session.state = HandshakeState::Closed;
+        Err(reason)
+    }
+}
+
+/// What the frames of a connection are checked against.
+#[derive(Debug)]
+struct Session {
+    limits: Limits,
+    local_nonce: u128,
+    state: HandshakeState,
+    /// The last sequence of every binding that the peer made.
+    bindings: Vec<Option<u32>>,
+}
+
+impl Session {
+    fn handle_frame<'a>(&mut self, frame: Frame<'a>) -> Result<Event<'a>, CloseReason> {
+        match (self.state, frame.header().kind) {
+            (_, FrameKind::Close) => self.handle_close(&frame),
+            (HandshakeState::AwaitHello, FrameKind::Hello) => self.handle_hello(&frame),
+            (HandshakeState::AwaitConfirm, FrameKind::Confirm) => self.handle_confirm(frame),
+            (HandshakeState::Open, FrameKind::Message) => self.handle_message(frame),
+            (HandshakeState::Open, _) => self.handle_control(frame),
+            (state, kind) => Err(CloseReason::Unexpected { kind, state }),
+        }
+    }
+
+    fn handle_close(&mut self, frame: &Frame<'_>) -> Result<Event<'static>, CloseReason> {
+        let reason = CloseReason::read(frame.payload())?;
+        self.state = HandshakeState::Closed;
+        Ok(Event::Close(reason))
+    }
+
+    fn handle_hello(&mut self, frame: &Frame<'_>) -> Result<Event<'static>, CloseReason> {
+        let hello = Hello::read(frame.payload())?;
+        if hello.nonce == self.local_nonce {
+            return Err(CloseReason::Replayed);
+        }
+        self.state = HandshakeState::AwaitConfirm;
+        Ok(Event::Hello(hello))
+    }
+
+    fn handle_confirm<'a>(&mut self, frame: Frame<'a>) -> Result<Event<'a>, CloseReason> {
+        let mut reader = Reader::new(FrameKind::Confirm, frame.payload());
+        let nonce = reader.u128()?;
+        reader.finish()?;
+        if nonce != self.local_nonce {
+            return Err(CloseReason::Replayed);
+        }
+        frame.into_decoder().open(self.limits);
+        self.state = HandshakeState::Open;
+        Ok(Event::Up)
+    }
+
+    fn handle_message<'a>(&mut self, frame: Frame<'a>) -> Result<Event<'a>, CloseReason> {
+        let Header {
+            binding, sequence, ..
+        } = *frame.header();
+        let last = self.last_sequence(binding)?;
+        let wanted = last.wrapping_add(1);
+        in_order(binding, wanted, sequence)?;
+        *last = wanted;
+        Ok(Event::Message { binding, frame })
+    }
+
+    fn handle_control<'a>(&mut self, frame: Frame<'a>) -> Result<Event<'a>, CloseReason> {
+        let Header {
+            kind,
+            binding,
+            sequence,
+            request,
+            ..
+        } = *frame.header();
+        let payload = frame.into_payload();
+        match kind {
+            FrameKind::Bind => self.handle_bind(binding, payload),
+            FrameKind::Stop => {
+                self.check_last(kind, binding, sequence, payload)?;
+                Ok(Event::Stop { binding })
+            }
+            FrameKind::Kill => {
+                Reader::new(kind, payload).finish()?;
+                self.last_sequence(binding)?;
+                Ok(Event::Kill { binding })
+            }
+            FrameKind::Unbind => {
+                self.check_last(kind, binding, sequence, payload)?;
+                self.bindings[binding.index()] = None;
+                Ok(Event::Unbind { binding })
+            }
+            FrameKind::Bound => Ok(Event::Bound {
+                binding,
+                window: Window::read(payload)?,
+            }),
+            FrameKind::Credit => Ok(Event::Credit {
+                binding,
+                credit: Credit::read(payload)?,
+            }),
+            FrameKind::Ended => Ok(Event::Ended {
+                binding,
+                reason: EndReason::read(payload)?,
+            }),
+            FrameKind::Unbound => {
+                Reader::new(kind, payload).finish()?;
+                Ok(Event::Unbound { binding })
+            }
+            FrameKind::Resolve => Ok(Event::Resolve {
+                request,
+                name: Reader::new(kind, payload).limited_text()?,
+            }),
+            FrameKind::Resolved => Ok(Event::Resolved {
+                request,
+                resolved: Resolved::read(payload)?,
+            }),
+            FrameKind::Hello | FrameKind::Confirm | FrameKind::Close | FrameKind::Message => {
+                Err(CloseReason::Unexpected {
+                    kind,
+                    state: self.state,
+                })
+            }
+        }
+    }
+
+    fn handle_bind(
+        &mut self,
+        binding: BindingId,
+        payload: &[u8],
+    ) -> Result<Event<'static>, CloseReason> {
+        let limit = self.limits.bindings;
+        if binding.as_u32() >= limit {
+            return Err(CloseReason::TooManyBindings { limit });
+        }
+        let bind = Bind::read(payload)?;
+        if self.bindings.len() <= binding.index() {
+            self.bindings.resize(binding.index() + 1, None);
+        }
+        match &mut self.bindings[binding.index()] {
+            Some(_) => Err(CloseReason::BindingInUse(binding)),
+            free => {
+                *free = Some(0);
+                Ok(Event::Bind { binding, bind })
+            }
+        }
+    }
+
+    /// Checks a frame that takes effect after the binding's last message and has no payload.
+    fn check_last(
+        &mut self,
+        kind: FrameKind,
+        binding: BindingId,
+        sequence: u32,
+        payload: &[u8],
+    ) -> Result<(), CloseReason> {
+        Reader::new(kind, payload).finish()?;
+        let last = *self.last_sequence(binding)?;
+        in_order(binding, last, sequence)
+    }
+
+    fn last_sequence(&mut self, binding: BindingId) -> Result<&mut u32, CloseReason> {
+        self.bindings
+            .get_mut(binding.index())
+            .and_then(Option::as_mut)
+            .ok_or(CloseReason::UnknownBinding(binding))
+    }
+}
+
+fn in_order(binding: BindingId, wanted: u32, found: u32) -> Result<(), CloseReason> {
+    if wanted == found {
+        return Ok(());
+    }
+    Err(CloseReason::OutOfOrder {
+        binding,
+        wanted,
+        found,
+    })
+}

@@ -1,0 +1,355 @@
+//! [`SendHalf`]: what goes to the peer, from calls to bytes.
+
+use std::any::Any;
+
+use rkyv::{ser::allocator::Arena, util::AlignedVec};
+
+use crate::{
+    Bind, BindingId, CloseReason, Credit, CreditWindow, Encoder, EndReason, FrameKind, Header,
+    Hello, Limits, Resolved, TEXT_LIMIT_BYTES, Totals, Window, WireError, frame_bytes,
+    header::HEADER_LENGTH, outbound::OutboundBuffer, outbound_binding::OutboundBinding,
+};
+
+/// Why a message was not sent; nothing of it is in the buffer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendRefused {
+    /// The binding's window is full: send again after credit has come. Also where the id is not
+    /// bound, which [`SendHalf::is_bound`] tells apart.
+    #[error("the binding has no credit left")]
+    NoCredit,
+    /// The message could not be encoded.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+}
+
+/// The sending half of a connection; lives inside the link's lock.
+///
+/// Callers write frames straight into the outbound buffer, the writer takes the buffer whole by
+/// [`poll_transmit`](Self::poll_transmit). The buffer grows with what windows and control frames
+/// admit and keeps its size: after the first rounds of traffic nothing is allocated.
+///
+/// # Ordering
+///
+/// Frames leave in the order of the calls.
+pub struct SendHalf {
+    limits: Limits,
+    message_limit_bytes: u32,
+    outbound: OutboundBuffer,
+    arena: Arena,
+    bindings: Vec<Option<OutboundBinding>>,
+    /// The counts of bindings that were unbound.
+    retired: Totals,
+}
+
+impl SendHalf {
+    /// Makes a half with nothing bound and nothing to send.
+    pub fn new(limits: Limits) -> Self {
+        let mut half = Self {
+            limits,
+            message_limit_bytes: 0,
+            outbound: OutboundBuffer::new(),
+            arena: Arena::new(),
+            bindings: Vec::new(),
+            retired: Totals::default(),
+        };
+        half.set_message_limit(limits.message_bytes);
+        half
+    }
+
+    /// Limits messages to the smaller of our own limit and `bytes`, the peer's.
+    pub fn set_message_limit(&mut self, bytes: u32) {
+        // A frame's length is a u32 and counts the header.
+        const MOST: u32 = u32::MAX - 2 * HEADER_LENGTH;
+        self.message_limit_bytes = bytes.min(self.limits.message_bytes).min(MOST);
+    }
+
+    /// Introduces this node: the first frame.
+    ///
+    /// # Errors
+    ///
+    /// [`WireError::TooLarge`] when the addresses do not fit into the frame.
+    pub fn hello(&mut self, hello: &Hello) -> Result<(), WireError> {
+        hello.write(self.outbound.begin())?;
+        self.outbound.commit(Header::new(FrameKind::Hello));
+        Ok(())
+    }
+
+    /// Confirms the peer's `Hello`; our own bindings may follow at once.
+    pub fn confirm(&mut self, peer_nonce: u128) {
+        self.outbound.frame(Header::new(FrameKind::Confirm), |out| {
+            out.extend_from_slice(&peer_nonce.to_le_bytes());
+        });
+    }
+
+    /// Tells the peer why the link ends: the last frame.
+    pub fn close(&mut self, reason: &CloseReason) {
+        self.outbound
+            .frame(Header::new(FrameKind::Close), |out| reason.write(out));
+    }
+
+    /// Whether messages may be sent on this id, credit provided.
+    pub fn is_bound(&self, binding: BindingId) -> bool {
+        self.binding(binding)
+            .is_some_and(OutboundBinding::is_in_use)
+    }
+
+    /// Binds an id to an actor of the peer and opens the initial window; messages may follow at
+    /// once.
+    ///
+    /// The caller owns the ids. An id is free again after [`handle_unbound`](Self::handle_unbound).
+    ///
+    /// # Panics
+    ///
+    /// When the id is not free, or not below the limit of bindings.
+    pub fn bind(&mut self, binding: BindingId, bind: &Bind, capacity_messages: u32) {
+        assert!(
+            binding.as_u32() < self.limits.bindings,
+            "binding ids are below the limit"
+        );
+        if self.bindings.len() <= binding.index() {
+            self.bindings.resize_with(binding.index() + 1, || None);
+        }
+        let free = &mut self.bindings[binding.index()];
+        assert!(free.is_none(), "an id is bound once at a time");
+        let window = Window::initial(capacity_messages);
+        *free = Some(OutboundBinding::new(binding, window));
+        self.outbound
+            .frame(binding_header(FrameKind::Bind, binding), |out| {
+                bind.write(out);
+            });
+    }
+
+    /// Gives a binding up, after the messages sent on it; does nothing where the id is not bound.
+    pub fn unbind(&mut self, binding: BindingId) {
+        if !self.is_bound(binding) {
+            return;
+        }
+        self.after_last_message(FrameKind::Unbind, binding);
+        if let Ok(bound) = self.known(binding) {
+            bound.unbind();
+        }
+    }
+
+    /// Encodes a message into the outbound buffer, if the binding has credit for it.
+    ///
+    /// `encode` gets the encoder with `ports` behind it. It runs only when there is credit for a
+    /// message, but its result is discarded when the message passes the byte window. Costs about
+    /// 50 ns for a message of 56 bytes, and no allocation once the buffer has grown.
+    ///
+    /// # Errors
+    ///
+    /// [`SendRefused`]; the buffer is then as it was.
+    pub fn send(
+        &mut self,
+        binding: BindingId,
+        ports: &mut dyn Any,
+        encode: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), WireError>,
+    ) -> Result<(), SendRefused> {
+        let bound = self
+            .bindings
+            .get_mut(binding.index())
+            .and_then(Option::as_mut)
+            .filter(|bound| bound.is_in_use() && bound.window.has_room(frame_bytes(0)))
+            .ok_or(SendRefused::NoCredit)?;
+        let limit_bytes = self.message_limit_bytes as usize;
+        let buffer = self.outbound.begin();
+        encode(&mut Encoder::new(
+            buffer,
+            &mut self.arena,
+            ports,
+            limit_bytes,
+        ))?;
+        let charge = frame_bytes(self.outbound.payload_bytes());
+        if !bound.window.has_room(charge) {
+            return Err(SendRefused::NoCredit);
+        }
+        bound.window.charge(charge);
+        self.outbound.commit(Header {
+            binding,
+            sequence: bound.window.last_sequence(),
+            ..Header::new(FrameKind::Message)
+        });
+        Ok(())
+    }
+
+    /// Asks the binding's actor to stop after the messages sent so far; does nothing where the id
+    /// is not bound.
+    pub fn stop(&mut self, binding: BindingId) {
+        if self.is_bound(binding) {
+            self.after_last_message(FrameKind::Stop, binding);
+        }
+    }
+
+    /// Ends the binding's actor at once; does nothing where the id is not bound.
+    pub fn kill(&mut self, binding: BindingId) {
+        if self.is_bound(binding) {
+            self.outbound
+                .frame(binding_header(FrameKind::Kill, binding), |_| {});
+        }
+    }
+
+    /// Accepts a binding of the peer with this window.
+    pub fn bound(&mut self, binding: BindingId, window: Window) {
+        self.outbound
+            .frame(binding_header(FrameKind::Bound, binding), |out| {
+                window.write(out);
+            });
+    }
+
+    /// Says what became of the messages of a binding of the peer.
+    pub fn credit(&mut self, binding: BindingId, credit: Credit) {
+        self.outbound
+            .frame(binding_header(FrameKind::Credit, binding), |out| {
+                credit.write(out);
+            });
+    }
+
+    /// Says that the actor of a binding of the peer is gone, or refuses the binding.
+    pub fn ended(&mut self, binding: BindingId, reason: &EndReason) {
+        self.outbound
+            .frame(binding_header(FrameKind::Ended, binding), |out| {
+                reason.write(out);
+            });
+    }
+
+    /// Answers the peer's `Unbind`, after [`credit`](Self::credit) for all messages of the
+    /// binding: the peer takes an `Unbound` with messages outstanding for a broken protocol.
+    pub fn unbound(&mut self, binding: BindingId) {
+        self.outbound
+            .frame(binding_header(FrameKind::Unbound, binding), |_| {});
+    }
+
+    /// Asks for the actor with this name; the answer carries `request`.
+    ///
+    /// # Errors
+    ///
+    /// [`WireError::TooLarge`] when the name is longer than [`TEXT_LIMIT_BYTES`].
+    pub fn resolve(&mut self, request: u64, name: &str) -> Result<(), WireError> {
+        if name.len() > TEXT_LIMIT_BYTES {
+            return Err(WireError::TooLarge {
+                size_bytes: name.len(),
+                limit_bytes: TEXT_LIMIT_BYTES,
+            });
+        }
+        self.outbound
+            .frame(request_header(FrameKind::Resolve, request), |out| {
+                out.extend_from_slice(name.as_bytes());
+            });
+        Ok(())
+    }
+
+    /// Answers the peer's question with an actor, or with nothing where there is no such name.
+    pub fn resolved(&mut self, request: u64, resolved: Option<&Resolved>) {
+        self.outbound
+            .frame(request_header(FrameKind::Resolved, request), |out| {
+                if let Some(resolved) = resolved {
+                    resolved.write(out);
+                }
+            });
+    }
+
+    /// Takes the target's acceptance of a binding.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseReason::UnknownBinding`], and [`CloseReason::Malformed`] when the target has
+    /// answered before.
+    pub fn handle_bound(&mut self, binding: BindingId, window: Window) -> Result<(), CloseReason> {
+        self.known(binding)?.handle_bound(window)
+    }
+
+    /// Takes what became of the messages of a binding.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseReason::UnknownBinding`] and [`CloseReason::CreditForged`].
+    pub fn handle_credit(&mut self, binding: BindingId, credit: Credit) -> Result<(), CloseReason> {
+        self.known(binding)?.window.handle_credit(credit)
+    }
+
+    /// Takes the end of a binding's actor. The binding stays until it is unbound.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseReason::UnknownBinding`], and [`CloseReason::Malformed`] when the actor has ended
+    /// before.
+    pub fn handle_ended(&mut self, binding: BindingId) -> Result<(), CloseReason> {
+        self.known(binding)?.handle_ended()
+    }
+
+    /// Takes the answer to [`unbind`](Self::unbind): the id is free.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseReason::UnknownBinding`], and [`CloseReason::Malformed`] when the binding is in use
+    /// or the target has not said what became of all its messages.
+    pub fn handle_unbound(&mut self, binding: BindingId) -> Result<(), CloseReason> {
+        let bound = self.known(binding)?;
+        bound.handle_unbound()?;
+        let window = bound.window.clone();
+        self.retired.add(&window);
+        self.bindings[binding.index()] = None;
+        Ok(())
+    }
+
+    /// What is under way on a binding, until it is unbound.
+    pub fn credit_window(&self, binding: BindingId) -> Option<&CreditWindow> {
+        self.binding(binding).map(|bound| &bound.window)
+    }
+
+    /// The counts of all bindings, those that were unbound included.
+    pub fn totals(&self) -> Totals {
+        let mut totals = self.retired;
+        for bound in self.bindings.iter().flatten() {
+            totals.add(&bound.window);
+        }
+        totals
+    }
+
+    /// Bytes that wait to be taken. A driver that lets a peer ask questions watches it: each
+    /// answer waits here until the peer reads.
+    pub fn pending_bytes(&self) -> usize {
+        self.outbound.committed_bytes()
+    }
+
+    /// Swaps what waits with the empty `spare`, or says that nothing waits.
+    pub fn poll_transmit(&mut self, spare: &mut AlignedVec<16>) -> bool {
+        self.outbound.take(spare)
+    }
+
+    fn binding(&self, binding: BindingId) -> Option<&OutboundBinding> {
+        self.bindings.get(binding.index())?.as_ref()
+    }
+
+    fn known(&mut self, binding: BindingId) -> Result<&mut OutboundBinding, CloseReason> {
+        self.bindings
+            .get_mut(binding.index())
+            .and_then(Option::as_mut)
+            .ok_or(CloseReason::UnknownBinding(binding))
+    }
+
+    fn after_last_message(&mut self, kind: FrameKind, binding: BindingId) {
+        let window = self.credit_window(binding);
+        let header = Header {
+            binding,
+            sequence: window.map_or(0, CreditWindow::last_sequence),
+            ..Header::new(kind)
+        };
+        self.outbound.frame(header, |_| {});
+    }
+}
+
+fn binding_header(kind: FrameKind, binding: BindingId) -> Header {
+    Header {
+        binding,
+        ..Header::new(kind)
+    }
+}
+
+fn request_header(kind: FrameKind, request: u64) -> Header {
+    Header {
+        request,
+        ..Header::new(kind)
+    }
+}
