@@ -32,6 +32,8 @@ use crate::{
 const WAITING_EVENTS: usize = 64;
 /// Signals that wait for a child's task.
 const WAITING_SIGNALS: usize = 8;
+/// Stands for the status of a child that the system does not let us wait for: exit code 1.
+const UNKNOWN_STATUS: i32 = 1 << 8;
 
 /// The children that were started, and what they say.
 pub(crate) struct Children {
@@ -272,9 +274,8 @@ async fn attend(
             .pass_on_lines(role, BufReader::new(output).lines(), &events)
             .await;
     }
-    if let Ok(ending) = attended.wait_for_end().await {
-        events.send((role, ChildEvent::Ended(ending))).await.ok();
-    }
+    let ending = attended.wait_for_end().await;
+    events.send((role, ChildEvent::Ended(ending))).await.ok();
 }
 
 struct Attended {
@@ -301,14 +302,14 @@ impl Attended {
         }
     }
 
-    async fn wait_for_end(&mut self) -> io::Result<Ending> {
+    async fn wait_for_end(&mut self) -> Ending {
         loop {
             tokio::select! {
                 Some(signal) = self.signals.recv() => self.deliver(signal),
                 status = self.child.wait() => {
-                    let status = status?;
+                    let status = status.unwrap_or(ExitStatus::from_raw(UNKNOWN_STATUS));
                     let was_asked = self.asked.iter().any(|signal| Some(signal.as_raw()) == status.signal());
-                    return Ok(Ending { status, was_asked });
+                    return Ending { status, was_asked };
                 }
             }
         }

@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fs::Permissions,
-    io,
+    io::{self, Write as _},
     os::unix::fs::PermissionsExt as _,
     process::{self, ExitCode},
     time::Duration,
@@ -103,10 +103,14 @@ fn run_job(options: &Options) -> Result<Outcome, JobError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let folder = socket_folder()?;
-    let outcome = runtime.block_on(Job::new(options, &folder).supervise());
-    folder.close()?;
-    outcome
+    runtime.block_on(async {
+        // Before the folder exists: from here on no signal ends this process without removing it.
+        let interrupts = Interrupts::listen()?;
+        let folder = socket_folder()?;
+        let outcome = Job::new(options, &folder).supervise(interrupts).await;
+        folder.close()?;
+        outcome
+    })
 }
 
 fn tell(options: &Options, outcome: &Outcome) -> Result<(), JobError> {
@@ -115,7 +119,8 @@ fn tell(options: &Options, outcome: &Outcome) -> Result<(), JobError> {
         return Err(JobError::Broken(interrupt));
     }
     let report = JobReport::new(&outcome.reports);
-    print!("{report}");
+    // Whoever reads the table may leave early; the files and the exit code still count.
+    write!(io::stdout(), "{report}").ok();
     report.write_files(options)?;
     report.verdict()?;
     outcome
@@ -166,8 +171,7 @@ impl<'a> Job<'a> {
     }
 
     /// Runs until no child is left.
-    async fn supervise(mut self) -> Result<Outcome, JobError> {
-        let mut interrupts = Interrupts::listen()?;
+    async fn supervise(mut self, mut interrupts: Interrupts) -> Result<Outcome, JobError> {
         self.start_next();
         loop {
             tokio::select! {
@@ -231,17 +235,18 @@ impl<'a> Job<'a> {
     }
 
     fn handle_end(&mut self, role: Role, ending: Ending) {
-        let has_spoken = self.reports.contains_key(&role)
-            || self.failures.iter().any(|error| error.role() == role);
-        let failure = ending.failure(role).or_else(|| {
-            let left_early = !has_spoken && self.kill_at.is_none();
-            left_early.then_some(ChildError::Exited { role, code: 0 })
-        });
-        // A child that told why it fails exits with a code: its own words say more.
-        if let Some(failure) =
-            failure.filter(|failure| !has_spoken || matches!(failure, ChildError::Killed { .. }))
-        {
-            self.fail(failure);
+        let has_reported = self.reports.contains_key(&role);
+        let has_failed = self.failures.iter().any(|error| error.role() == role);
+        match ending.failure(role) {
+            Some(killed @ ChildError::Killed { .. }) => self.fail(killed),
+            // A child that told why it fails exits with a code; its own words say more.
+            Some(exited) if !has_failed => self.fail(exited),
+            None if !has_reported && self.kill_at.is_none() => {
+                self.fail(ChildError::Exited { role, code: 0 });
+            }
+            // Asked to stop before it could report: the others would wait for it.
+            None if !has_reported => self.end_all(END_LIMIT),
+            _ => {}
         }
     }
 

@@ -96,7 +96,7 @@ impl JobReport {
         }
     }
 
-    /// Makes the folders that [`Self::write_files`] needs, so that a bad path is known before the job runs.
+    /// Makes the folder and the file that [`Self::write_files`] needs, so that a bad path is known before the job runs.
     ///
     /// # Errors
     /// [`ReportError::BadPath`].
@@ -108,8 +108,8 @@ impl JobReport {
             })?;
         }
         if let Some(path) = &options.json {
-            let opened = fs::OpenOptions::new().append(true).create(true).open(path);
-            opened.map_err(|source| ReportError::BadPath {
+            // Emptied: the report of an earlier run must not pass for this one's.
+            fs::File::create(path).map_err(|source| ReportError::BadPath {
                 path: path.clone(),
                 source,
             })?;

@@ -1,0 +1,351 @@
+//! The main job as its users meet it: real processes, their exit codes, and what they leave behind.
+//!
+//! Every child inherits the launcher's standard error, so reading that to its end proves that no process is left.
+
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader, Read as _},
+    path::{Path, PathBuf},
+    process::{Child, ChildStderr, Command, Output, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Slow enough never to end by itself within a test.
+const ENDLESS: [&str; 4] = ["--rate", "1000", "--events", "1000000000"];
+
+#[test]
+fn generated_flow_arrives_whole_and_in_order() {
+    let place = Place::new();
+    let output = place.run(&["--events", "20000", "--rate", "max", "--json", "out.json"]);
+    assert_success(&output);
+    let report = place.json("out.json");
+    assert_eq!(report["sent"], 20_000);
+    assert_whole(&report);
+    let hop = |name: &str, transport: &str| (name.into(), transport.into(), 20_000.into());
+    assert_eq!(
+        hops_of(&report),
+        [hop("feed->book", "unix"), hop("book->risk", "local")]
+    );
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        table.contains("feed->book") && table.contains("checksum"),
+        "{table}"
+    );
+    place.assert_clean();
+}
+
+#[test]
+fn the_rate_does_not_change_what_is_sent() {
+    let place = Place::new();
+    for (rate, file) in [
+        ("max", "max.json"),
+        ("500000", "paced.json"),
+        ("recorded", "recorded.json"),
+    ] {
+        assert_success(&place.run(&["--events", "200", "--rate", rate, "--json", file]));
+    }
+    let checksum = |file| place.json(file)["checksums"]["book"].clone();
+    assert_eq!(checksum("max.json"), checksum("paced.json"));
+    assert_eq!(checksum("max.json"), checksum("recorded.json"));
+}
+
+#[test]
+fn the_out_folder_is_made_and_filled() {
+    let place = Place::new();
+    assert_success(&place.run(&["--events", "100", "--rate", "max", "--out", "made/here"]));
+    for file in [
+        "report.json",
+        "percentiles.svg",
+        "feed-to-book.hgrm",
+        "book-to-risk.hgrm",
+    ] {
+        let path = place.work.path().join("made/here").join(file);
+        assert!(
+            path.metadata().is_ok_and(|metadata| metadata.len() > 0),
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn the_hour_of_real_order_flow_arrives_whole() {
+    let Some(folder) = env::var_os("MYCELIUM_DATA") else {
+        println!("skipped: MYCELIUM_DATA does not name the folder with the real data");
+        return;
+    };
+    let file =
+        Path::new(&folder).join("lobster/AAPL_2012-06-21_34200000_37800000_message_50.csv.zst");
+    let place = Place::new();
+    let input = file.to_str().unwrap();
+    assert_success(&place.run(&["--input", input, "--rate", "max", "--json", "out.json"]));
+    let report = place.json("out.json");
+    assert_whole(&report);
+    let counts = [
+        ("1", 44_256),
+        ("2", 469),
+        ("3", 41_004),
+        ("4", 4_067),
+        ("5", 2_201),
+        ("6", 0),
+        ("7", 0),
+    ];
+    for (kind, count) in counts {
+        assert_eq!(report["events_by_type"][kind], count, "kind {kind}");
+    }
+    // Computed from the file by an independent implementation.
+    assert_eq!(report["checksums"]["book"], "d45e0c1ee1054276");
+}
+
+#[test]
+fn a_missing_file_is_bad_input() {
+    let place = Place::new();
+    let output = place.run(&["--input", "missing.csv"]);
+    assert_bad_input(
+        &output,
+        &["cannot open the input file missing.csv", "No such file"],
+    );
+}
+
+#[test]
+fn a_malformed_line_ends_the_job_with_its_file_and_number() {
+    let place = Place::new();
+    fs::write(
+        place.work.path().join("bad.csv"),
+        "34200.5,1,7,10,100,1\n34200.6,1,8,ten,100,1\n",
+    )
+    .unwrap();
+    let output = place.run(&["--input", "bad.csv", "--rate", "max"]);
+    assert_bad_input(&output, &["bad.csv, line 2: column `size`", "found `ten`"]);
+    place.assert_clean();
+}
+
+#[test]
+fn a_bad_option_is_answered_with_what_is_accepted() {
+    let place = Place::new();
+    assert_bad_input(
+        &place.run(&["--rate", "fast"]),
+        &["events per second above 0, `max` or `recorded`"],
+    );
+    assert_bad_input(
+        &place.run(&["--json", "no/such/folder/x.json"]),
+        &["cannot write to no/such/folder"],
+    );
+}
+
+#[test]
+fn a_killed_child_ends_the_job_and_is_named() {
+    for role in ["book", "feed"] {
+        let place = Place::new();
+        let mut job = place.start(&ENDLESS);
+        job.wait_for_progress();
+        signal(job.child_with_role(role), Signal::KILL);
+        let (code, stderr) = job.finish();
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(
+            stderr.contains(&format!("{role} was killed by signal 9 (SIGKILL)")),
+            "{stderr}"
+        );
+        place.assert_clean();
+    }
+}
+
+#[test]
+fn a_child_that_someone_terminated_is_named_too() {
+    let place = Place::new();
+    let mut job = place.start(&ENDLESS);
+    job.wait_for_progress();
+    signal(job.child_with_role("book"), Signal::TERM);
+    let (code, stderr) = job.finish();
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(
+        stderr.contains("book was killed by signal 15 (SIGTERM)"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn ctrl_c_and_sigterm_drain_and_report() {
+    for (wish, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let place = Place::new();
+        let mut job = place.start(&[&ENDLESS[..], &["--json", "out.json"]].concat());
+        job.wait_for_progress();
+        signal(job.launcher.id(), wish);
+        let (ended_with, stderr) = job.finish();
+        assert_eq!(ended_with, Some(code), "{stderr}");
+        assert!(stderr.contains("drained"), "{stderr}");
+        assert_whole(&place.json("out.json"));
+        place.assert_clean();
+    }
+}
+
+#[test]
+fn a_child_that_does_not_end_is_killed() {
+    let place = Place::new();
+    let mut job = place.start(&ENDLESS);
+    job.wait_for_progress();
+    signal(job.child_with_role("feed"), Signal::STOP);
+    signal(job.child_with_role("book"), Signal::KILL);
+    let (code, stderr) = job.finish();
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("book was killed by signal 9"), "{stderr}");
+    place.assert_clean();
+}
+
+#[test]
+fn children_die_with_a_killed_launcher() {
+    let place = Place::new();
+    let mut job = place.start(&ENDLESS);
+    job.wait_for_progress();
+    signal(job.launcher.id(), Signal::KILL);
+    // Returns only when no child holds standard error any more.
+    let (code, _) = job.finish();
+    assert_eq!(code, None);
+}
+
+/// A folder to run the job in, and another one for its sockets.
+struct Place {
+    work: TempDir,
+    sockets: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = || tempfile::tempdir().expect("the system has room for a folder");
+        Self {
+            work: folder(),
+            sockets: folder(),
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_market_data"));
+        command
+            .args(arguments)
+            .current_dir(self.work.path())
+            .env("TMPDIR", self.sockets.path());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the job starts")
+    }
+
+    fn start(&self, arguments: &[&str]) -> Job {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut launcher = command.spawn().expect("the job starts");
+        let stderr = BufReader::new(launcher.stderr.take().expect("it is a pipe"));
+        Job { launcher, stderr }
+    }
+
+    fn json(&self, file: &str) -> Value {
+        let text = fs::read_to_string(self.work.path().join(file)).expect("the report was written");
+        serde_json::from_str(&text).expect("the report is JSON")
+    }
+
+    /// No socket and no folder for sockets remains.
+    fn assert_clean(&self) {
+        let left: Vec<PathBuf> = fs::read_dir(self.sockets.path())
+            .expect("the folder is there")
+            .map(|entry| entry.expect("it can be read").path())
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+/// A job that runs.
+struct Job {
+    launcher: Child,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Job {
+    /// Returns when both children have told how far they are.
+    fn wait_for_progress(&mut self) {
+        let mut line = String::new();
+        while !(line.contains("feed") && line.contains("book")) {
+            line.clear();
+            let read_bytes = self.stderr.read_line(&mut line).expect("it is text");
+            assert!(read_bytes > 0, "the job ended before it made progress");
+        }
+    }
+
+    fn child_with_role(&self, role: &str) -> u32 {
+        let launcher = self.launcher.id();
+        fs::read_dir("/proc")
+            .expect("this is Linux")
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .find(|&pid| parent_of(pid) == Some(launcher) && role_of(pid).as_deref() == Some(role))
+            .expect("the child runs")
+    }
+
+    /// The exit code and the rest of standard error, once every process has closed it.
+    fn finish(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.stderr.read_to_string(&mut rest).expect("it is text");
+        (self.launcher.wait().expect("it was started").code(), rest)
+    }
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:"))?
+        .trim()
+        .parse()
+        .ok()
+}
+
+fn role_of(pid: u32) -> Option<String> {
+    let arguments = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+    arguments
+        .split('\0')
+        .skip_while(|argument| *argument != "--role")
+        .nth(1)
+        .map(String::from)
+}
+
+fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(pid.cast_signed()).expect("a process has a number");
+    kill_process(pid, signal).expect("the process runs");
+}
+
+fn assert_success(output: &Output) {
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn assert_bad_input(output: &Output, parts: &[&str]) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    for part in parts {
+        assert!(stderr.contains(part), "{part}: {stderr}");
+    }
+}
+
+fn assert_whole(report: &Value) {
+    for figure in ["lost", "duplicated", "reordered"] {
+        assert_eq!(report[figure], 0, "{figure}");
+    }
+    assert_eq!(report["checksums"]["feed"], report["checksums"]["book"]);
+    assert!(report["checksums"]["feed"].is_string());
+}
+
+fn hops_of(report: &Value) -> Vec<(Value, Value, Value)> {
+    let hops = report["hops"].as_array().expect("hops are a list");
+    let hop = |row: &Value| {
+        (
+            row["name"].clone(),
+            row["transport"].clone(),
+            row["count"].clone(),
+        )
+    };
+    hops.iter().map(hop).collect()
+}
