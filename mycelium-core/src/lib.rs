@@ -1,1 +1,46 @@
 //! Nodes, actors, mailboxes and refs of Mycelium.
+//!
+//! A [`Node`] holds the actors of a process. An [`Actor`] owns its state and handles one message
+//! at a time from a bounded mailbox; an [`ActorRef`] is the only way to talk to it. Transports
+//! plug in at two ports: [`Link`] carries messages out, [`Inbound`] brings them in.
+//!
+//! Read [`ActorRef`] first, then the crate's `cell.rs` for how an actor runs.
+
+mod actor;
+mod actor_ref;
+mod archived;
+mod builder;
+mod cell;
+mod context;
+mod dead_letter;
+mod export;
+mod extensions;
+mod inbound;
+mod link;
+mod local_ref;
+mod mailbox;
+mod message;
+mod node;
+mod remote_ref;
+mod send_error;
+mod spawn;
+mod sync;
+
+pub use crate::{
+    actor::{Actor, ActorError, ActorResult, StopReason},
+    actor_ref::{ActorRef, SendFuture},
+    archived::Archived,
+    builder::{NodeBuilder, Plugin, PluginError, StartError, Starting},
+    context::Context,
+    dead_letter::{DeadLetter, DeadLetterNotice, DeadLetters},
+    export::TooManyExports,
+    extensions::Extensions,
+    inbound::Inbound,
+    link::{Encode, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal},
+    local_ref::LocalRef,
+    message::Message,
+    node::{NameTable, Names, Node, ShutdownTimeout},
+    remote_ref::{Remote, RemoteRef},
+    send_error::SendError,
+    spawn::SpawnOptions,
+};

@@ -1,0 +1,264 @@
+//! [`ActorRef`]: the only way to talk to an actor, wherever it lives.
+//!
+//! The path of one `send`: here the variant chooses. Local: the message is moved into the
+//! mailbox (`mailbox/local.rs`), and the first message of an empty one wakes the actor
+//! (`cell/phase.rs`). Otherwise the link encodes it (`remote_ref.rs`, then the transport's
+//! `link.rs`).
+
+use std::{
+    fmt,
+    future::Future,
+    hash::{Hash, Hasher},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker, ready},
+    thread::{self, Thread},
+    time::Duration,
+};
+
+use mycelium_wire::ActorId;
+use tokio::{task::coop, time};
+
+use crate::{LocalRef, Message, RemoteRef, SendError, mailbox::waiters::Ticket};
+
+/// A ref to an actor: the same type whether it lives in this process, on this host or on another.
+///
+/// Cheap to clone, 24 bytes. Two refs are equal when they mean the same actor of the same life of
+/// its node. Dropping refs never stops an actor.
+#[non_exhaustive]
+pub enum ActorRef<M> {
+    /// In this process: messages are moved, never encoded.
+    Local(LocalRef<M>),
+    /// In another process of this host, over a Unix socket.
+    Unix(RemoteRef<M>),
+    /// On another host, over TCP.
+    Tcp(RemoteRef<M>),
+}
+
+const _: () = assert!(size_of::<ActorRef<[u64; 8]>>() <= 24);
+
+impl<M: Message> ActorRef<M> {
+    /// Sends a message, and waits for room where there is none: back-pressure, here and across
+    /// the wire.
+    ///
+    /// Allocates nothing in steady state. Waiting senders are served in the order they came.
+    ///
+    /// # Errors
+    ///
+    /// Everything of [`SendError`] but `Full`, `Timeout` and `LinkDown`; the message comes back.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future dropped before it is ready has not sent its message, and drops it.
+    ///
+    /// # Ordering
+    ///
+    /// Messages of one sender to one actor arrive in the order of their sends.
+    pub fn send(&self, message: M) -> SendFuture<'_, M> {
+        SendFuture {
+            to: self,
+            message: Some(message),
+            ticket: None,
+        }
+    }
+
+    /// Sends a message if there is room, without ever waiting.
+    ///
+    /// # Errors
+    ///
+    /// Everything of [`SendError`] but `Timeout`; the message comes back. `Full` also where others
+    /// wait for room already.
+    pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
+        match self {
+            Self::Local(local) => local.try_send(message),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.try_send(message),
+        }
+    }
+
+    /// Sends a message, and waits for room no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Timeout`], and those of [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_timeout(&self, message: M, timeout: Duration) -> Result<(), SendError<M>> {
+        let mut send = self.send(message);
+        match time::timeout(timeout, &mut send).await {
+            Ok(sent) => sent,
+            Err(_) => Err(SendError::Timeout(send.give_back())),
+        }
+    }
+
+    /// Sends a message from a thread outside the runtime, and blocks it while there is no room.
+    ///
+    /// On a worker of the runtime it would keep other tasks from running: there, `send` is the way.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    pub fn send_blocking(&self, message: M) -> Result<(), SendError<M>> {
+        match self.try_send(message) {
+            Err(SendError::Full(message) | SendError::LinkDown(message)) => {
+                block_on(self.send(message))
+            }
+            sent => sent,
+        }
+    }
+
+    /// Ends the actor once it has handled what was sent before. Does not wait for it.
+    pub fn stop(&self) {
+        match self {
+            Self::Local(local) => local.stop(),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.remote().stop(),
+        }
+    }
+
+    /// Ends the actor at its next await, without handling what its mailbox holds. Does not wait
+    /// for it.
+    pub fn kill(&self) {
+        match self {
+            Self::Local(local) => local.kill(),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.remote().kill(),
+        }
+    }
+
+    /// The actor's id on its node.
+    pub fn id(&self) -> ActorId {
+        match self {
+            Self::Local(local) => local.id(),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.remote().actor(),
+        }
+    }
+
+    /// Whether sends are known to fail from now on; a remote actor may be gone without our
+    /// knowing yet.
+    pub fn is_closed(&self) -> bool {
+        match self {
+            Self::Local(local) => local.is_closed(),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.remote().is_ended(),
+        }
+    }
+
+    fn poll_send(
+        &self,
+        message: &mut Option<M>,
+        ticket: &mut Option<Ticket>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError<M>>> {
+        match self {
+            Self::Local(local) => local.poll_send(message, ticket, cx),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.poll_send(message, ticket, cx),
+        }
+    }
+
+    fn leave_line(&self, ticket: &mut Option<Ticket>) {
+        match self {
+            Self::Local(local) => local.leave_line(ticket),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.leave_line(ticket),
+        }
+    }
+}
+
+impl<M> ActorRef<M> {
+    /// What makes the actor itself: the life of its node, and its id there.
+    fn identity(&self) -> (u128, ActorId) {
+        match self {
+            Self::Local(local) => (local.0.front.incarnation, local.0.front.id),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.identity(),
+        }
+    }
+}
+
+impl<M> Clone for ActorRef<M> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Local(local) => Self::Local(local.clone()),
+            Self::Unix(remote) => Self::Unix(remote.clone()),
+            Self::Tcp(remote) => Self::Tcp(remote.clone()),
+        }
+    }
+}
+
+impl<M> PartialEq for ActorRef<M> {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl<M> Eq for ActorRef<M> {}
+
+impl<M> Hash for ActorRef<M> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+impl<M> fmt::Debug for ActorRef<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(local) => write!(f, "ActorRef({:?})", local.0.front.id),
+            Self::Unix(remote) | Self::Tcp(remote) => write!(f, "ActorRef({remote:?})"),
+        }
+    }
+}
+
+/// The future of [`ActorRef::send`].
+#[must_use = "a send does nothing until it is awaited"]
+pub struct SendFuture<'a, M: Message> {
+    to: &'a ActorRef<M>,
+    message: Option<M>,
+    /// Our place among those who wait for room.
+    ticket: Option<Ticket>,
+}
+
+impl<M: Message> SendFuture<'_, M> {
+    /// Gives up and returns the message, which has not been sent.
+    fn give_back(mut self) -> M {
+        self.message
+            .take()
+            .expect("a send that is not ready holds its message")
+    }
+}
+
+/// The message is moved, never pinned.
+impl<M: Message> Unpin for SendFuture<'_, M> {}
+
+impl<M: Message> Future for SendFuture<'_, M> {
+    type Output = Result<(), SendError<M>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // A loop of sends with room must let timers and other tasks of its worker run.
+        ready!(pin!(coop::consume_budget()).poll(cx));
+        let this = self.get_mut();
+        this.to.poll_send(&mut this.message, &mut this.ticket, cx)
+    }
+}
+
+impl<M: Message> Drop for SendFuture<'_, M> {
+    fn drop(&mut self) {
+        if self.ticket.is_some() {
+            self.to.leave_line(&mut self.ticket);
+        }
+    }
+}
+
+/// Polls a future on this thread, which sleeps while the future waits.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! [`Cell`]: one actor, in one piece of memory that its refs point to.
+//!
+//! The front of the cell is what senders touch: the [`Phase`], the [`Mailbox`] and the waker of
+//! the owner task. Behind it, under a lock that only the runner of the current phase takes, lies
+//! the actor with the future of its current handler (see [`owner`]). The actor's own type is
+//! erased from there on, so a ref knows the message type alone.
+
+pub(crate) mod owner;
+pub(crate) mod phase;
+
+use std::{
+    mem,
+    sync::{Arc, OnceLock},
+};
+
+use mycelium_wire::ActorId;
+
+use self::{
+    owner::Owner,
+    phase::{Phase, Signal, Wake},
+};
+use crate::{
+    StopReason,
+    mailbox::{Mailbox, local::Found},
+    sync::{Mutex, OwnerWaker},
+};
+
+/// An actor's cell as its refs see it.
+pub(crate) type LocalCell<M> = Cell<M, dyn Owner<M>>;
+
+/// An actor: what senders touch in front, what the runner touches behind.
+pub(crate) struct Cell<M, O: ?Sized> {
+    pub(crate) front: Front<M>,
+    /// Guards the actor; taken only by whoever moved the phase to running, so never contended.
+    pub(crate) owner: Mutex<O>,
+}
+
+/// The part of a cell that senders touch.
+pub(crate) struct Front<M> {
+    pub(crate) id: ActorId,
+    /// Of the node it lives on.
+    pub(crate) incarnation: u128,
+    pub(crate) phase: Phase,
+    pub(crate) mailbox: Mailbox<M>,
+    pub(crate) waker: OwnerWaker,
+    pub(crate) exit: Exit,
+}
+
+impl<M> Front<M> {
+    pub(crate) fn new(id: ActorId, incarnation: u128, capacity_messages: usize) -> Self {
+        Self {
+            id,
+            incarnation,
+            phase: Phase::new(),
+            mailbox: Mailbox::new(capacity_messages),
+            waker: OwnerWaker::default(),
+            exit: Exit::default(),
+        }
+    }
+
+    /// A message was stored.
+    pub(crate) fn stored(&self, found: Found) {
+        if found == Found::Empty {
+            self.notify();
+        }
+    }
+
+    /// The mailbox is no longer empty.
+    pub(crate) fn notify(&self) {
+        self.pay(self.phase.notify());
+    }
+
+    fn pay(&self, owed: Wake) {
+        if owed == Wake::Owner {
+            self.waker.wake();
+        }
+    }
+}
+
+impl<M, O: ?Sized> Cell<M, O> {
+    pub(crate) fn mailbox(&self) -> &Mailbox<M> {
+        &self.front.mailbox
+    }
+}
+
+/// What may be asked of an actor whatever its message type.
+pub(crate) trait Control: Send + Sync {
+    /// Refuses later messages; the actor ends once it has handled those it accepted.
+    fn stop(&self);
+    /// Ends the actor at its next await, without handling what it accepted.
+    fn kill(&self);
+}
+
+impl<M: Send, O: Send + ?Sized> Control for Cell<M, O> {
+    fn stop(&self) {
+        self.front.mailbox.close();
+        self.front.pay(self.front.phase.signal(Signal::Stop));
+    }
+
+    fn kill(&self) {
+        self.front.exit.decide(StopReason::Killed);
+        self.front.mailbox.close();
+        self.front.pay(self.front.phase.signal(Signal::Kill));
+    }
+}
+
+/// Why an actor is gone, and who wants to know.
+#[derive(Default)]
+pub(crate) struct Exit {
+    reason: OnceLock<StopReason>,
+    hooks: Mutex<Hooks>,
+}
+
+/// Called once, when the actor is gone for good.
+type Hook = Box<dyn FnOnce(&StopReason) + Send>;
+
+#[derive(Default)]
+struct Hooks {
+    waiting: Vec<Hook>,
+    is_done: bool,
+}
+
+impl Exit {
+    /// Settles the reason, once: the first that ends the actor counts.
+    pub(crate) fn decide(&self, reason: StopReason) -> &StopReason {
+        self.reason.get_or_init(|| reason)
+    }
+
+    /// The reason, for senders who find the mailbox closed: a stop is only decided at its end.
+    pub(crate) fn reason(&self) -> StopReason {
+        self.reason.get().cloned().unwrap_or(StopReason::Stopped)
+    }
+
+    /// Calls `hook` when the actor is gone; at once if it is.
+    pub(crate) fn on_end(&self, hook: impl FnOnce(&StopReason) + Send + 'static) {
+        let mut hooks = self.hooks.lock();
+        if hooks.is_done {
+            drop(hooks);
+            hook(&self.reason());
+        } else {
+            hooks.waiting.push(Box::new(hook));
+        }
+    }
+
+    /// The actor is gone.
+    pub(crate) fn end(&self) {
+        let mut hooks = self.hooks.lock();
+        hooks.is_done = true;
+        let waiting = mem::take(&mut hooks.waiting);
+        drop(hooks);
+        let reason = self.reason();
+        for hook in waiting {
+            hook(&reason);
+        }
+    }
+}
+
+/// Gives a typed cell its erased form.
+pub(crate) fn erase<M: Send + 'static, O: Owner<M>>(cell: Arc<Cell<M, O>>) -> Arc<LocalCell<M>> {
+    cell
+}

@@ -1,0 +1,295 @@
+//! The runner's side of a cell: the actor, the future of its current handler, and the task that
+//! polls it.
+//!
+//! The handler's future is not boxed per message: [`step`] moves the boxed actor in and gives it
+//! back, and its future lies in a box that is used again for every message. A panic drops the
+//! future and the actor in it together, which is what a restart wants.
+
+use std::{
+    any::Any,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context as TaskContext, Poll, ready},
+};
+
+use super::{
+    Front, LocalCell,
+    phase::{Entry, Release},
+};
+use crate::{
+    Actor, ActorResult, Archived, Context, Message, Node, StopReason,
+    mailbox::{Delivery, Intake},
+};
+
+/// The most messages handled before the owner task lets others run.
+const TURN_MESSAGES: usize = 256;
+
+/// The actor behind a cell's front, without its type.
+pub(crate) trait Owner<M>: Send + 'static {
+    /// Runs the actor until its mailbox is empty, its handler waits, or its turn is over.
+    fn run(&mut self, front: &Front<M>, cx: &mut TaskContext<'_>) -> Turn;
+
+    /// Drops the actor and what it left unhandled; says how many messages that were.
+    fn discard(&mut self, front: &Front<M>) -> usize;
+}
+
+/// How a run of the actor ended.
+pub(crate) enum Turn {
+    /// The mailbox is empty.
+    Idle,
+    /// The handler waits for something.
+    Suspended,
+    /// Others shall run.
+    Over,
+    /// The actor is gone.
+    Ended(StopReason),
+}
+
+/// An actor together with what its handlers are given.
+pub(crate) struct Body<A: Actor> {
+    pub(crate) actor: A,
+    pub(crate) context: Context<A>,
+}
+
+/// What one step of the actor is about.
+pub(crate) enum Item<M> {
+    Started,
+    Message(M),
+    Archived(Archived<M>),
+    Stopped(StopReason),
+}
+
+/// One step: gives the body back, so that the future can be replaced without a new box.
+pub(crate) async fn step<A: Actor>(
+    mut body: Box<Body<A>>,
+    item: Item<A::Message>,
+) -> (Box<Body<A>>, ActorResult) {
+    let Body { actor, context } = &mut *body;
+    let result = match item {
+        Item::Started => actor.started(context).await,
+        Item::Message(message) => actor.handle(message, context).await,
+        Item::Archived(message) => actor.handle_archived(message, context).await,
+        Item::Stopped(reason) => {
+            actor.stopped(&reason).await;
+            Ok(())
+        }
+    };
+    (body, result)
+}
+
+/// The actor of type `A`, at rest or inside the future `F` of its current step.
+pub(crate) struct Owned<A: Actor, F> {
+    body: Option<Box<Body<A>>>,
+    running: Pin<Box<Option<F>>>,
+    step: fn(Box<Body<A>>, Item<A::Message>) -> F,
+    intake: Intake<A::Message>,
+    has_started: bool,
+    /// Why the actor ends once `stopped` has run.
+    ending: Option<StopReason>,
+}
+
+impl<A, F> Owned<A, F>
+where
+    A: Actor,
+    F: Future<Output = (Box<Body<A>>, ActorResult)> + Send + 'static,
+{
+    pub(crate) fn new(step: fn(Box<Body<A>>, Item<A::Message>) -> F) -> Self {
+        Self {
+            body: None,
+            running: Box::pin(None),
+            step,
+            intake: Intake::new(),
+            has_started: false,
+            ending: None,
+        }
+    }
+
+    /// Puts the actor in, before the owner task first runs it.
+    pub(crate) fn inhabit(&mut self, body: Body<A>) {
+        self.body = Some(Box::new(body));
+    }
+
+    /// What to do next; `None` when there is nothing.
+    fn next_item(&mut self, front: &Front<A::Message>) -> Option<Item<A::Message>> {
+        if !self.has_started {
+            self.has_started = true;
+            return Some(Item::Started);
+        }
+        // Read before the mailbox: a stop that comes later waits for the messages before it.
+        let is_stopping = front.phase.is_stopping();
+        match self.intake.next(&front.mailbox) {
+            Some(Delivery::Moved(message)) => Some(Item::Message(message)),
+            Some(Delivery::Arrived(message)) => Some(Item::Archived(message)),
+            None if is_stopping => Some(self.end_with(front, StopReason::Stopped)),
+            None => None,
+        }
+    }
+
+    fn end_with(&mut self, front: &Front<A::Message>, reason: StopReason) -> Item<A::Message> {
+        let reason = front.exit.decide(reason).clone();
+        front.mailbox.close();
+        self.ending = Some(reason.clone());
+        Item::Stopped(reason)
+    }
+
+    fn start(&mut self, item: Item<A::Message>) {
+        let body = self.body.take().expect("the body is at rest between steps");
+        self.running.as_mut().set(Some((self.step)(body, item)));
+    }
+
+    /// Polls the current step; the actor is lost with it when it panics.
+    fn poll_step(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<ActorResult, StopReason>> {
+        let running = self.running.as_mut();
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            running.as_pin_mut().expect("a step is running").poll(cx)
+        }));
+        match polled {
+            Ok(poll) => {
+                let (body, result) = ready!(poll);
+                self.running.as_mut().set(None);
+                self.body = Some(body);
+                Poll::Ready(Ok(result))
+            }
+            Err(panic) => Poll::Ready(Err(StopReason::Panicked(panic_message(&*panic).into()))),
+        }
+    }
+
+    /// Runs one step as far as it goes. `Break` leaves the actor.
+    fn advance(&mut self, front: &Front<A::Message>, cx: &mut TaskContext<'_>) -> Option<Turn> {
+        let Poll::Ready(step) = self.poll_step(cx) else {
+            self.intake.settle(&front.mailbox);
+            return Some(Turn::Suspended);
+        };
+        match (step, self.ending.take()) {
+            (Err(panicked), _) => Some(Turn::Ended(front.exit.decide(panicked).clone())),
+            (Ok(_), Some(reason)) => Some(Turn::Ended(reason)),
+            (Ok(Ok(())), None) => None,
+            (Ok(Err(error)), None) => {
+                let item = self.end_with(front, StopReason::Failed(error.to_string().into()));
+                self.start(item);
+                None
+            }
+        }
+    }
+}
+
+impl<A, F> Owner<A::Message> for Owned<A, F>
+where
+    A: Actor,
+    F: Future<Output = (Box<Body<A>>, ActorResult)> + Send + 'static,
+{
+    fn run(&mut self, front: &Front<A::Message>, cx: &mut TaskContext<'_>) -> Turn {
+        for _ in 0..TURN_MESSAGES {
+            if front.phase.is_killed() {
+                return Turn::Ended(front.exit.decide(StopReason::Killed).clone());
+            }
+            if self.running.is_none() {
+                let Some(item) = self.next_item(front) else {
+                    return Turn::Idle;
+                };
+                self.start(item);
+            }
+            if let Some(turn) = self.advance(front, cx) {
+                return turn;
+            }
+        }
+        Turn::Over
+    }
+
+    fn discard(&mut self, front: &Front<A::Message>) -> usize {
+        // These drops run code of the user's; a panic in one must not keep the others.
+        contain(|| self.running.as_mut().set(None));
+        contain(|| self.body = None);
+        let mut left = self.intake.discard(&front.mailbox);
+        let count = left.messages.len() + left.frames;
+        while let Some(message) = left.messages.pop_front() {
+            contain(|| drop(message));
+        }
+        count
+    }
+}
+
+/// The task that owns an actor: it alone starts handlers and tears the actor down.
+pub(crate) struct OwnerTask<M: Message> {
+    cell: Arc<LocalCell<M>>,
+    node: Node,
+}
+
+impl<M: Message> OwnerTask<M> {
+    pub(crate) fn new(cell: Arc<LocalCell<M>>, node: Node) -> Self {
+        Self { cell, node }
+    }
+
+    /// Ends the actor: senders are refused, what is left is counted, whoever waits is told.
+    fn tear_down(&self, reason: StopReason) {
+        let front = &self.cell.front;
+        let reason = front.exit.decide(reason).clone();
+        front.mailbox.close();
+        let left = self.cell.owner.lock().discard(front);
+        front.phase.end();
+        self.node.forget::<M>(front.id, &reason, left);
+        front.exit.end();
+    }
+}
+
+impl<M: Message> Future for OwnerTask<M> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let front = &self.cell.front;
+        front.waker.register(cx.waker());
+        match front.phase.enter() {
+            Entry::Waits => return Poll::Pending,
+            Entry::Ended => return Poll::Ready(()),
+            Entry::Runs => {}
+        }
+        loop {
+            let turn = self.cell.owner.lock().run(front, cx);
+            let release = match turn {
+                Turn::Idle => front.phase.rest(),
+                Turn::Suspended => front.phase.suspend(),
+                Turn::Over => {
+                    front.phase.yield_now();
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Turn::Ended(reason) => {
+                    self.tear_down(reason);
+                    return Poll::Ready(());
+                }
+            };
+            if release == Release::Left {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<M: Message> Drop for OwnerTask<M> {
+    /// The runtime ended, or dropped the task, before the actor did: nobody will run it again.
+    fn drop(&mut self) {
+        if !self.cell.front.phase.is_ended() {
+            self.tear_down(StopReason::Killed);
+        }
+    }
+}
+
+fn contain(run: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+        tracing::error!(
+            panic = panic_message(&*panic),
+            "a drop panicked while an actor ended"
+        );
+        // The payload's own drop may panic as well; it is not worth another try.
+        std::mem::forget(panic);
+    }
+}
+
+/// The text of a panic, where it has one.
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a text")
+}

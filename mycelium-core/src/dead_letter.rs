@@ -1,0 +1,77 @@
+//! [`DeadLetter`]: messages that were accepted and will never be handled.
+
+use mycelium_wire::ActorId;
+use tokio::sync::broadcast;
+
+use crate::StopReason;
+
+/// How many notices a slow reader of [`DeadLetters`] may be behind before it misses some.
+const BACKLOG_NOTICES: usize = 1_024;
+
+/// What an actor left behind unhandled when it ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// The actor they were sent to.
+    pub target: ActorId,
+    /// The Rust name of the message type.
+    pub message_type: &'static str,
+    /// Why the actor ended.
+    pub reason: StopReason,
+    /// How many messages there were.
+    pub count: usize,
+}
+
+/// A bounded stream of [`DeadLetter`]s, from the moment it was asked for.
+pub struct DeadLetters(broadcast::Receiver<DeadLetter>);
+
+/// The next item of [`DeadLetters`].
+#[derive(Clone, Debug)]
+pub enum DeadLetterNotice {
+    /// Messages that will never be handled.
+    Letter(DeadLetter),
+    /// This reader was too slow and missed so many notices.
+    Missed(u64),
+}
+
+impl DeadLetters {
+    /// The next notice; `None` once the node is gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<DeadLetterNotice> {
+        match self.0.recv().await {
+            Ok(letter) => Some(DeadLetterNotice::Letter(letter)),
+            Err(broadcast::error::RecvError::Lagged(count)) => {
+                Some(DeadLetterNotice::Missed(count))
+            }
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+/// The writing end, on the node.
+pub(crate) struct DeadLetterOffice(broadcast::Sender<DeadLetter>);
+
+impl DeadLetterOffice {
+    pub(crate) fn new() -> Self {
+        Self(broadcast::Sender::new(BACKLOG_NOTICES))
+    }
+
+    pub(crate) fn subscribe(&self) -> DeadLetters {
+        DeadLetters(self.0.subscribe())
+    }
+
+    pub(crate) fn report(&self, letter: DeadLetter) {
+        tracing::warn!(
+            actor = %letter.target,
+            message_type = letter.message_type,
+            count = letter.count,
+            reason = %letter.reason,
+            "an actor ended with messages it had not handled"
+        );
+        // Nobody listening is fine: the warning is out.
+        let _ = self.0.send(letter);
+    }
+}

@@ -1,0 +1,127 @@
+//! [`Exports`]: the actors of a node that other nodes may reach, and how.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
+
+use mycelium_wire::{ActorId, Bind, Codec, EndReason, ExportKey, Resolved, Wire};
+
+use crate::{
+    LocalRef, Message, inbound::InboundQueue, link::Link, mailbox::frames::FrameQueue, sync::Mutex,
+};
+
+/// The most actors of one node that others may reach.
+const LIMIT: usize = 65_536;
+
+/// The actors whose refs have left the node.
+///
+/// An entry holds the codec; the actor's cell knows nothing of the wire.
+#[derive(Default)]
+pub(crate) struct Exports {
+    entries: Mutex<HashMap<ActorId, Entry>>,
+}
+
+struct Entry {
+    resolved: Resolved,
+    exported: Box<dyn Exported>,
+}
+
+/// The node has exported as many actors as it may; stop some, or register fewer.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the node has exported {LIMIT} actors already, and may not export more")]
+pub struct TooManyExports;
+
+impl Exports {
+    /// Makes the actor reachable, under one random key for its whole life.
+    pub(crate) fn export<M: Wire>(&self, actor: &LocalRef<M>) -> Result<Resolved, TooManyExports> {
+        let mut entries = self.entries.lock();
+        if let Some(entry) = entries.get(&actor.id()) {
+            return Ok(entry.resolved.clone());
+        }
+        if entries.len() >= LIMIT {
+            return Err(TooManyExports);
+        }
+        let resolved = Resolved {
+            actor: actor.id(),
+            key: ExportKey::from_u64(rand::random()),
+            fingerprint: M::FINGERPRINT,
+            capacity_messages: u32::try_from(actor.capacity_messages()).unwrap_or(u32::MAX),
+            type_name: M::NAME.into(),
+        };
+        let exported = Box::new(Export {
+            actor: actor.clone(),
+            codec: Codec::new(),
+        });
+        entries.insert(
+            actor.id(),
+            Entry {
+                resolved: resolved.clone(),
+                exported,
+            },
+        );
+        Ok(resolved)
+    }
+
+    /// What a ref to the actor must show, if it is reachable.
+    pub(crate) fn describe(&self, actor: ActorId) -> Option<Resolved> {
+        Some(self.entries.lock().get(&actor)?.resolved.clone())
+    }
+
+    /// A queue for the frames of a binding, if the peer showed the key and sends the right type.
+    pub(crate) fn open(
+        &self,
+        bind: &Bind,
+        link: Weak<dyn Link>,
+    ) -> Result<Arc<dyn InboundQueue>, EndReason> {
+        let entries = self.entries.lock();
+        let entry = Self::check(&entries, bind)?;
+        Ok(entry.exported.open(link))
+    }
+
+    /// How many messages the actor's mailbox takes, if a binding to it is in order.
+    pub(crate) fn capacity_messages(&self, bind: &Bind) -> Result<u32, EndReason> {
+        let entries = self.entries.lock();
+        Ok(Self::check(&entries, bind)?.resolved.capacity_messages)
+    }
+
+    /// The actor is gone.
+    pub(crate) fn remove(&self, actor: ActorId) {
+        let entry = self.entries.lock().remove(&actor);
+        // Dropped outside the lock: it holds the last ref to the cell, perhaps.
+        drop(entry);
+    }
+
+    fn check<'a>(
+        entries: &'a HashMap<ActorId, Entry>,
+        bind: &Bind,
+    ) -> Result<&'a Entry, EndReason> {
+        let entry = entries
+            .get(&bind.actor)
+            .filter(|entry| entry.resolved.key == bind.key);
+        let entry = entry.ok_or(EndReason::NoSuchActor)?;
+        if entry.resolved.fingerprint == bind.fingerprint {
+            Ok(entry)
+        } else {
+            Err(EndReason::WrongType {
+                found: entry.resolved.type_name.clone(),
+            })
+        }
+    }
+}
+
+/// An exported actor without its message type.
+trait Exported: Send + Sync {
+    fn open(&self, link: Weak<dyn Link>) -> Arc<dyn InboundQueue>;
+}
+
+struct Export<M> {
+    actor: LocalRef<M>,
+    codec: Codec<M>,
+}
+
+impl<M: Message> Exported for Export<M> {
+    fn open(&self, link: Weak<dyn Link>) -> Arc<dyn InboundQueue> {
+        FrameQueue::open(Arc::clone(&self.actor.0), self.codec, link)
+    }
+}

@@ -1,0 +1,278 @@
+//! [`Inbound`]: the port through which a transport brings a peer's messages in.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Weak},
+};
+
+use bytes::{Bytes, BytesMut};
+use mycelium_wire::{
+    ActorId, Bind, BindingId, CloseReason, Credit, EndReason, Frame, Resolved, Window, frame_bytes,
+};
+
+use crate::{
+    Node,
+    link::{InboundBinding, Link},
+    mailbox::frames::QueuedFrame,
+};
+
+/// Payloads up to this size are copied out of the receive buffer when they are queued, so that a
+/// small message never keeps a large buffer alive.
+const COPIED_PAYLOAD_BYTES: usize = 256;
+
+/// The size of the chunks that small payloads are copied into.
+const CHUNK_BYTES: usize = 32 * 1024;
+
+/// How often the table of queues is swept, in bindings made.
+const SWEEP_BINDINGS: usize = 256;
+
+/// The frame queue of a binding, without its message type.
+pub(crate) trait InboundQueue: Send + Sync {
+    /// The peer bound (again), on this connection.
+    fn bind(&self, inbound: InboundBinding, window: Window);
+
+    /// Puts frames in, and leaves `staged` empty.
+    fn push(&self, staged: &mut VecDeque<QueuedFrame>);
+
+    /// Messages of this connection whose credit the peer has been given back.
+    fn reported_messages(&self) -> u64;
+
+    fn stop(&self);
+
+    fn kill(&self);
+}
+
+/// What one link brings in; it belongs to the link's reader.
+///
+/// Frames are staged per binding and handed over in batches by [`flush`](Self::flush): one lock
+/// and at most one wake-up per binding and read.
+pub struct Inbound {
+    node: Node,
+    link: Weak<dyn Link>,
+    generation: u32,
+    bindings: HashMap<BindingId, Bound>,
+    /// Bindings that were refused, with the credit for what was sent before our answer arrived.
+    refused: HashMap<BindingId, Credit>,
+    /// The bindings with staged frames, or with credit for refused ones.
+    touched: Vec<BindingId>,
+    /// Every queue that still holds frames or is bound, to be found again after a reconnect.
+    queues: HashMap<ActorId, Weak<dyn InboundQueue>>,
+    bindings_since_sweep: usize,
+}
+
+struct Bound {
+    queue: Arc<dyn InboundQueue>,
+    window: Window,
+    received: u64,
+    staged: VecDeque<QueuedFrame>,
+    chunk: BytesMut,
+}
+
+impl Inbound {
+    /// Brings messages of `link`'s peer to the actors of `node`.
+    pub fn new(node: Node, link: Weak<dyn Link>) -> Self {
+        Self {
+            node,
+            link,
+            generation: 0,
+            bindings: HashMap::new(),
+            refused: HashMap::new(),
+            touched: Vec::new(),
+            queues: HashMap::new(),
+            bindings_since_sweep: 0,
+        }
+    }
+
+    /// A new connection of the link is up; `generation` is greater than any before.
+    pub fn connected(&mut self, generation: u32) {
+        debug_assert!(generation > self.generation, "generations rise");
+        self.disconnected();
+        self.generation = generation;
+    }
+
+    /// The connection is gone. What it brought before is handled; it returns no credit.
+    pub fn disconnected(&mut self) {
+        self.flush_staged();
+        for bound in self.bindings.values() {
+            bound.queue.bind(InboundBinding::NONE, Window::initial(0));
+        }
+        self.bindings.clear();
+        self.refused.clear();
+    }
+
+    /// The peer binds an actor.
+    ///
+    /// # Errors
+    ///
+    /// The reason to answer with: no such actor (or a wrong key), or another message type.
+    pub fn bind(
+        &mut self,
+        binding: BindingId,
+        bind: &Bind,
+        message_limit_bytes: u32,
+    ) -> Result<Window, EndReason> {
+        let bound = self.open(binding, bind, message_limit_bytes);
+        if bound.is_err() {
+            self.refused.insert(binding, Credit::default());
+        }
+        bound
+    }
+
+    fn open(
+        &mut self,
+        binding: BindingId,
+        bind: &Bind,
+        message_limit_bytes: u32,
+    ) -> Result<Window, EndReason> {
+        let exports = self.node.exports();
+        let window = Window::full(exports.capacity_messages(bind)?, message_limit_bytes);
+        let queue = match self.queues.get(&bind.actor).and_then(Weak::upgrade) {
+            Some(queue) => queue,
+            None => exports.open(bind, self.link.clone())?,
+        };
+        queue.bind(
+            InboundBinding {
+                generation: self.generation,
+                binding,
+            },
+            window,
+        );
+        self.remember(bind.actor, &queue);
+        let bound = Bound {
+            queue,
+            window,
+            received: 0,
+            staged: VecDeque::new(),
+            chunk: BytesMut::new(),
+        };
+        self.bindings.insert(binding, bound);
+        Ok(window)
+    }
+
+    /// A message arrived; it is staged until [`flush`](Self::flush), or refused there with its
+    /// binding.
+    pub fn message(&mut self, binding: BindingId, frame: Frame<'_>) {
+        let charged = frame_bytes(frame.payload().len());
+        let charged_bytes = u32::try_from(charged).expect("a frame is shorter than 4 GiB");
+        let Some(bound) = self.bindings.get_mut(&binding) else {
+            let credit = self.refused.entry(binding).or_default();
+            credit.refused += 1;
+            credit.returned_bytes += u64::from(charged_bytes);
+            self.touched.push(binding);
+            return;
+        };
+        if bound.staged.is_empty() {
+            self.touched.push(binding);
+        }
+        let payload = bound.keep(frame);
+        bound.received += 1;
+        bound.staged.push_back(QueuedFrame {
+            payload,
+            charged_bytes,
+            generation: self.generation,
+        });
+    }
+
+    /// Hands all that is staged to the actors.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseReason::CreditExceeded`] when the peer sent more than a binding's window allows.
+    pub fn flush(&mut self) -> Result<(), CloseReason> {
+        let overrun = self
+            .touched
+            .iter()
+            .find(|binding| self.overruns(**binding))
+            .copied();
+        self.flush_staged();
+        match overrun {
+            Some(binding) => Err(CloseReason::CreditExceeded { binding }),
+            None => Ok(()),
+        }
+    }
+
+    /// The peer asks for an end of the actor, after the messages it sent before.
+    pub fn stop(&mut self, binding: BindingId) {
+        self.flush_staged();
+        if let Some(bound) = self.bindings.get(&binding) {
+            bound.queue.stop();
+        }
+    }
+
+    /// The peer asks for an end of the actor, at once.
+    pub fn kill(&mut self, binding: BindingId) {
+        if let Some(bound) = self.bindings.get(&binding) {
+            bound.queue.kill();
+        }
+    }
+
+    /// The peer holds no ref to the actor any more.
+    pub fn unbind(&mut self, binding: BindingId) {
+        self.flush_staged();
+        self.refused.remove(&binding);
+        if let Some(bound) = self.bindings.remove(&binding) {
+            bound.queue.bind(InboundBinding::NONE, Window::initial(0));
+        }
+    }
+
+    /// The actor that is registered under a name, if there is one that may be reached.
+    pub fn resolve(&self, name: &str) -> Option<Resolved> {
+        self.node.find_exported(name)
+    }
+
+    fn overruns(&self, binding: BindingId) -> bool {
+        self.bindings.get(&binding).is_some_and(|bound| {
+            let outstanding = bound.received - bound.queue.reported_messages().min(bound.received);
+            outstanding > u64::from(bound.window.messages.max(1))
+        })
+    }
+
+    fn flush_staged(&mut self) {
+        for binding in self.touched.drain(..) {
+            if let Some(bound) = self.bindings.get_mut(&binding) {
+                bound.queue.push(&mut bound.staged);
+            } else if let (Some(credit), Some(link)) =
+                (self.refused.get(&binding), self.link.upgrade())
+            {
+                link.credit(
+                    InboundBinding {
+                        generation: self.generation,
+                        binding,
+                    },
+                    *credit,
+                );
+            }
+        }
+    }
+
+    fn remember(&mut self, actor: ActorId, queue: &Arc<dyn InboundQueue>) {
+        self.queues.insert(actor, Arc::downgrade(queue));
+        self.bindings_since_sweep += 1;
+        if self.bindings_since_sweep >= SWEEP_BINDINGS.max(self.queues.len() / 2) {
+            self.bindings_since_sweep = 0;
+            self.queues.retain(|_, queue| queue.strong_count() > 0);
+        }
+    }
+}
+
+impl Bound {
+    /// The payload as it is queued: a small one copied, a large one as a slice of the receive
+    /// buffer.
+    fn keep(&mut self, frame: Frame<'_>) -> Bytes {
+        let payload = frame.payload();
+        if payload.len() > COPIED_PAYLOAD_BYTES {
+            return frame.detach();
+        }
+        let padded_bytes = payload.len().next_multiple_of(16);
+        if self.chunk.capacity() < padded_bytes {
+            self.chunk.reserve(CHUNK_BYTES);
+        }
+        let padding = [0; 16];
+        self.chunk.extend_from_slice(payload);
+        self.chunk
+            .extend_from_slice(&padding[..padded_bytes - payload.len()]);
+        let mut kept = self.chunk.split_to(padded_bytes);
+        kept.truncate(payload.len());
+        kept.freeze()
+    }
+}

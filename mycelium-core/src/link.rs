@@ -1,0 +1,107 @@
+//! [`Link`]: the port through which a transport carries messages out of this node.
+//!
+//! A link stands for one pair of nodes. It outlives its connections: while it is dialled again,
+//! sends wait; when the peer is down, they fail. Its counterpart for what comes in is
+//! [`Inbound`](crate::Inbound).
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use mycelium_wire::{
+    BindingId, CloseReason, Credit, Encoder, EndReason, NodeId, Resolved, WireError,
+};
+
+use crate::Remote;
+
+/// What a link is made of; a ref's variant tells it to users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkKind {
+    /// A Unix socket: the peer is on this host.
+    Unix,
+    /// A TCP connection.
+    Tcp,
+}
+
+/// Writes one message into a link's buffer.
+pub type Encode<'a> = &'a mut dyn FnMut(&mut Encoder<'_>) -> Result<(), WireError>;
+
+/// A binding of the peer to an actor of this node, on one connection of the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InboundBinding {
+    /// Which connection of the link it belongs to.
+    pub generation: u32,
+    /// The id the peer chose.
+    pub binding: BindingId,
+}
+
+impl InboundBinding {
+    /// No binding: no connection has generation 0.
+    pub const NONE: Self = Self {
+        generation: 0,
+        binding: BindingId::from_u32(0),
+    };
+}
+
+/// Why a link did not take a message, a signal or a question.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkRefusal {
+    /// The binding's window is used up; [`Remote::wake`] is called when there is room.
+    #[error("the window of the binding is used up")]
+    NoCredit,
+    /// The link is being dialled again; [`Remote::wake`] is called when it is up.
+    #[error("the link is lost and being dialled again")]
+    Reconnecting,
+    /// The peer is down.
+    #[error("the node is down")]
+    NodeDown,
+    /// The peer's place was taken by a later incarnation.
+    #[error("the node has been restarted")]
+    Stale,
+    /// The message could not be encoded.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+}
+
+/// A future that a transport gives back.
+pub type LinkFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The link to one peer, implemented by a transport.
+pub trait Link: Send + Sync + 'static {
+    /// The peer.
+    fn peer(&self) -> &NodeId;
+
+    /// What the link is made of.
+    fn kind(&self) -> LinkKind;
+
+    /// The one `Remote` for an actor of the peer, so that all refs to it share a binding and its
+    /// order.
+    fn attach(self: Arc<Self>, actor: Resolved) -> Arc<Remote>;
+
+    /// Encodes a message into the link's buffer, within the credit of the binding. Never waits.
+    fn try_send(&self, remote: &Remote, encode: Encode<'_>) -> Result<(), LinkRefusal>;
+
+    /// Asks the peer to stop the actor, after the messages sent before.
+    fn stop(&self, remote: &Remote);
+
+    /// Asks the peer to kill the actor.
+    fn kill(&self, remote: &Remote);
+
+    /// The last ref of the binding is gone.
+    fn detach(&self, binding: BindingId);
+
+    /// Tells the peer what was taken from one of its bindings.
+    fn credit(&self, inbound: InboundBinding, credit: Credit);
+
+    /// Tells the peer that the actor behind one of its bindings is gone.
+    fn ended(&self, inbound: InboundBinding, reason: &EndReason);
+
+    /// Closes the connection of this generation, because the peer broke the protocol on it.
+    fn fail(&self, generation: u32, reason: CloseReason);
+
+    /// Asks the peer for the actor registered under `name`.
+    fn resolve<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> LinkFuture<'a, Result<Option<Resolved>, LinkRefusal>>;
+}

@@ -1,0 +1,109 @@
+//! [`LocalRef`]: a ref to an actor of this process.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use mycelium_wire::ActorId;
+
+use crate::{
+    Message, SendError, StopReason,
+    cell::{Control, LocalCell},
+    mailbox::{local::Push, waiters::Ticket},
+};
+
+/// A ref to an actor of this process: messages are moved into its mailbox.
+///
+/// [`ActorRef`](crate::ActorRef) holds one and does all that it does; take it out where a hot
+/// path wants no choice between transports.
+pub struct LocalRef<M>(pub(crate) Arc<LocalCell<M>>);
+
+impl<M: Message> LocalRef<M> {
+    /// Puts the message in the mailbox if there is room, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`], or [`SendError::ActorDown`]; both give the message back.
+    pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
+        self.conclude(self.0.front.mailbox.local.try_push(message))
+    }
+
+    /// The actor's id on this node.
+    pub fn id(&self) -> ActorId {
+        self.0.front.id
+    }
+
+    /// Messages of this process that wait to be handled.
+    pub fn mailbox_len(&self) -> usize {
+        self.0.front.mailbox.local.len()
+    }
+
+    /// How many messages of this process the mailbox takes.
+    pub fn capacity_messages(&self) -> usize {
+        self.0.front.mailbox.local.capacity_messages()
+    }
+
+    /// Whether the actor takes no more messages.
+    pub fn is_closed(&self) -> bool {
+        self.0.front.mailbox.local.is_closed()
+    }
+
+    /// Refuses later messages and ends the actor once it has handled those before.
+    pub fn stop(&self) {
+        self.0.stop();
+    }
+
+    /// Ends the actor at its next await, without handling what its mailbox holds.
+    pub fn kill(&self) {
+        self.0.kill();
+    }
+
+    /// Calls `hook` once, when the actor is gone for good; at once if it is.
+    ///
+    /// The hook runs on the task that ends the actor: it must not block.
+    pub fn on_end(&self, hook: impl FnOnce(&StopReason) + Send + 'static) {
+        self.0.front.exit.on_end(hook);
+    }
+
+    pub(crate) fn poll_send(
+        &self,
+        message: &mut Option<M>,
+        ticket: &mut Option<Ticket>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError<M>>> {
+        let push = ready!(self.0.front.mailbox.local.poll_push(message, ticket, cx));
+        Poll::Ready(self.conclude(push))
+    }
+
+    pub(crate) fn leave_line(&self, ticket: &mut Option<Ticket>) {
+        self.0.front.mailbox.local.cancel(ticket);
+    }
+
+    fn conclude(&self, push: Push<M>) -> Result<(), SendError<M>> {
+        match push {
+            Push::Stored(found) => {
+                self.0.front.stored(found);
+                Ok(())
+            }
+            Push::Full(message) => Err(SendError::Full(message)),
+            Push::Closed(message) => Err(SendError::ActorDown {
+                message,
+                reason: self.0.front.exit.reason(),
+            }),
+        }
+    }
+}
+
+impl<M> Clone for LocalRef<M> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<M> fmt::Debug for LocalRef<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LocalRef({})", self.0.front.id)
+    }
+}

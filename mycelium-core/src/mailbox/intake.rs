@@ -1,0 +1,136 @@
+//! [`Intake`]: the batches of messages an actor has at hand, served in turn.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{
+    Mailbox,
+    frames::{FrameQueue, QueuedFrame, Taken},
+};
+use crate::Archived;
+
+/// What the actor handles next.
+pub(crate) enum Delivery<M> {
+    /// A message of this process.
+    Moved(M),
+    /// A message of another one, as its bytes.
+    Arrived(Archived<M>),
+}
+
+/// The consumer's side of a [`Mailbox`]; it survives the actor it feeds.
+pub(crate) struct Intake<M> {
+    local: VecDeque<M>,
+    active: Vec<Active<M>>,
+    /// Which of `active` is being served.
+    turn: usize,
+    /// Empty batches with their capacity, for queues that become active.
+    spare: Vec<VecDeque<QueuedFrame>>,
+}
+
+/// A frame queue in its turn, with the batch taken from it.
+struct Active<M> {
+    queue: Arc<FrameQueue<M>>,
+    batch: VecDeque<QueuedFrame>,
+    taken: Taken,
+}
+
+impl<M: Send + 'static> Intake<M> {
+    pub(crate) fn new() -> Self {
+        Self {
+            local: VecDeque::new(),
+            active: Vec::new(),
+            turn: 0,
+            spare: Vec::new(),
+        }
+    }
+
+    /// The next message, or `None` when every queue is empty.
+    pub(crate) fn next(&mut self, mailbox: &Mailbox<M>) -> Option<Delivery<M>> {
+        loop {
+            if let Some(message) = self.local.pop_front() {
+                mailbox.local.take();
+                return Some(Delivery::Moved(message));
+            }
+            if let Some(delivery) = self.next_frame() {
+                return Some(delivery);
+            }
+            if !self.refill(mailbox) {
+                return None;
+            }
+        }
+    }
+
+    /// Tells the senders what was taken, because the actor is about to wait.
+    pub(crate) fn settle(&mut self, mailbox: &Mailbox<M>) {
+        mailbox.local.wake_waiter();
+        for active in &mut self.active {
+            active.queue.settle(&mut active.taken);
+        }
+    }
+
+    /// Discards all that is left and says how many messages that were.
+    pub(crate) fn discard(&mut self, mailbox: &Mailbox<M>) -> Leftovers<M> {
+        let mut messages = std::mem::take(&mut self.local);
+        for _ in &messages {
+            mailbox.local.take();
+        }
+        loop {
+            let before = messages.len();
+            mailbox.local.refill(&mut messages);
+            if messages.len() == before {
+                break;
+            }
+            (before..messages.len()).for_each(|_| mailbox.local.take());
+        }
+        self.adopt_ready(mailbox);
+        let close = |active: Active<M>| active.queue.close(active.batch, active.taken);
+        let frames = self.active.drain(..).map(close).sum();
+        Leftovers { messages, frames }
+    }
+
+    fn next_frame(&mut self) -> Option<Delivery<M>> {
+        while let Some(active) = self.active.get_mut(self.turn) {
+            while let Some(frame) = active.batch.pop_front() {
+                if let Some(message) = active.queue.admit(frame, &mut active.taken) {
+                    return Some(Delivery::Arrived(message));
+                }
+            }
+            active.queue.settle(&mut active.taken);
+            self.turn += 1;
+        }
+        None
+    }
+
+    /// Takes a batch from every queue that has something; says whether any had.
+    fn refill(&mut self, mailbox: &Mailbox<M>) -> bool {
+        mailbox.local.refill(&mut self.local);
+        self.adopt_ready(mailbox);
+        self.turn = 0;
+        let spare = &mut self.spare;
+        self.active.retain_mut(|active| {
+            let stays = active.queue.refill(&mut active.batch);
+            if !stays {
+                active.queue.settle_idle(&mut active.taken);
+                spare.push(std::mem::take(&mut active.batch));
+            }
+            stays
+        });
+        !self.local.is_empty() || !self.active.is_empty()
+    }
+
+    fn adopt_ready(&mut self, mailbox: &Mailbox<M>) {
+        mailbox.take_ready(|queue| {
+            let batch = self.spare.pop().unwrap_or_default();
+            self.active.push(Active {
+                queue,
+                batch,
+                taken: Taken::default(),
+            });
+        });
+    }
+}
+
+/// What an actor left behind unhandled.
+pub(crate) struct Leftovers<M> {
+    pub(crate) messages: VecDeque<M>,
+    pub(crate) frames: usize,
+}

@@ -1,0 +1,278 @@
+//! [`Node`]: the actors of one process, and the links to other nodes.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use mycelium_wire::{ActorId, Codec, NodeId, Resolved, Wire};
+use tokio::{runtime::Handle, time};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    Actor, ActorRef, Context, DeadLetter, DeadLetters, Extensions, Link, LinkKind, LocalRef,
+    Message, NodeBuilder, RemoteRef, SpawnOptions, StopReason, TooManyExports,
+    cell::{
+        Cell, Control, Front, erase,
+        owner::{Body, Owned, OwnerTask, step},
+    },
+    dead_letter::DeadLetterOffice,
+    export::Exports,
+    sync::Mutex,
+};
+
+/// A handle to the node of this process; cheap to clone.
+///
+/// A node and its actors live until [`shutdown`](Self::shutdown).
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+struct Inner {
+    id: NodeId,
+    runtime: Handle,
+    next_actor: AtomicU64,
+    /// Every living actor.
+    actors: Mutex<HashMap<ActorId, Weak<dyn Control>>>,
+    /// The owner tasks of the actors.
+    actor_tasks: TaskTracker,
+    /// What else must end before the node has: listeners, readers, writers.
+    tasks: TaskTracker,
+    exports: Exports,
+    /// The links that are up, or being dialled again.
+    links: Mutex<HashMap<NodeId, Arc<dyn Link>>>,
+    dead_letters: DeadLetterOffice,
+    extensions: Extensions,
+    /// Fires when the actors have ended: links close.
+    closing: CancellationToken,
+}
+
+/// Finds actors of this node by name; the registry puts one into the node's [`Extensions`].
+pub trait NameTable: Send + Sync {
+    /// The actor that others may reach under `name`.
+    fn find(&self, name: &str) -> Option<ActorId>;
+}
+
+/// The extension under which core finds the registry's names.
+pub struct Names(pub Box<dyn NameTable>);
+
+/// The node's actors did not end in time and were killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{killed_actors} actors did not end within {timeout:?} and were killed")]
+pub struct ShutdownTimeout {
+    /// How many actors were killed.
+    pub killed_actors: usize,
+    /// The time they were given.
+    pub timeout: Duration,
+}
+
+impl Node {
+    /// Starts the description of a node with this name: 1 to 63 of `a-z`, `0-9` and `-`, first a
+    /// letter, last not a hyphen.
+    pub fn builder(name: impl Into<String>) -> NodeBuilder {
+        NodeBuilder::new(name.into())
+    }
+
+    pub(crate) fn new(id: NodeId, runtime: Handle) -> Self {
+        Self(Arc::new(Inner {
+            id,
+            runtime,
+            next_actor: AtomicU64::new(1),
+            actors: Mutex::default(),
+            actor_tasks: TaskTracker::new(),
+            tasks: TaskTracker::new(),
+            exports: Exports::default(),
+            links: Mutex::default(),
+            dead_letters: DeadLetterOffice::new(),
+            extensions: Extensions::default(),
+            closing: CancellationToken::new(),
+        }))
+    }
+
+    /// The node's name and the incarnation of this life.
+    pub fn id(&self) -> &NodeId {
+        &self.0.id
+    }
+
+    /// The runtime its actors run on.
+    pub fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    /// Spawns an actor on the node's runtime, with a mailbox of the default capacity.
+    pub fn spawn<A: Actor>(&self, actor: A) -> ActorRef<A::Message> {
+        self.spawn_with(SpawnOptions::default(), actor)
+    }
+
+    /// Spawns an actor on the node's runtime.
+    ///
+    /// Costs four allocations and a task. The actor's `started` runs before its first message.
+    pub fn spawn_with<A: Actor>(&self, options: SpawnOptions, actor: A) -> ActorRef<A::Message> {
+        // Relaxed: the number only has to be unique.
+        let id = ActorId::from_u64(self.0.next_actor.fetch_add(1, Ordering::Relaxed));
+        let front = Front::new(id, self.0.id.incarnation(), options.capacity_messages());
+        let owner = Mutex::new(Owned::new(step::<A>));
+        let typed = Arc::new(Cell { front, owner });
+        let me = LocalRef(erase(Arc::clone(&typed)));
+        let context = Context::new(me.clone(), self.clone());
+        typed.owner.lock().inhabit(Body { actor, context });
+        self.0
+            .actors
+            .lock()
+            .insert(id, Arc::downgrade(&typed) as Weak<dyn Control>);
+        let task = OwnerTask::new(Arc::clone(&me.0), self.clone());
+        self.0.actor_tasks.spawn_on(task, &self.0.runtime);
+        if self.0.actor_tasks.is_closed() {
+            me.stop();
+        }
+        ActorRef::Local(me)
+    }
+
+    /// A stream of what actors leave unhandled from now on.
+    pub fn dead_letters(&self) -> DeadLetters {
+        self.0.dead_letters.subscribe()
+    }
+
+    /// How many actors live on this node.
+    pub fn actors_len(&self) -> usize {
+        self.0.actors.lock().len()
+    }
+
+    /// The links that are up or being dialled again.
+    pub fn links(&self) -> Vec<Arc<dyn Link>> {
+        self.0.links.lock().values().cloned().collect()
+    }
+
+    /// State that the crates above core keep on this node.
+    pub fn extensions(&self) -> &Extensions {
+        &self.0.extensions
+    }
+
+    /// Stops every actor, waits until they have handled what they accepted, and closes the links.
+    ///
+    /// Actors that are not done after `timeout` are killed. Returns when all tasks of the node
+    /// have ended and its sockets are gone.
+    ///
+    /// # Errors
+    ///
+    /// [`ShutdownTimeout`] when actors had to be killed; the node has shut down all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future leaves the node half shut down; call it again.
+    pub async fn shutdown(&self, timeout: Duration) -> Result<(), ShutdownTimeout> {
+        self.0.actor_tasks.close();
+        for actor in self.living_actors() {
+            actor.stop();
+        }
+        let drained = time::timeout(timeout, self.0.actor_tasks.wait()).await;
+        let survivors = self.living_actors();
+        for actor in &survivors {
+            actor.kill();
+        }
+        self.0.actor_tasks.wait().await;
+        self.close_parts().await;
+        match drained {
+            Ok(()) => Ok(()),
+            Err(_) => Err(ShutdownTimeout {
+                killed_actors: survivors.len(),
+                timeout,
+            }),
+        }
+    }
+
+    /// Runs a task of a transport or service; [`shutdown`](Self::shutdown) waits for it, so it
+    /// must end when [`closing`](Self::closing) fires.
+    pub fn spawn_task(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.tasks.spawn_on(task, &self.0.runtime);
+    }
+
+    /// Fires when the actors have ended and links shall close.
+    pub fn closing(&self) -> &CancellationToken {
+        &self.0.closing
+    }
+
+    /// Makes an actor of this node reachable for others.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyExports`] beyond 65,536 actors.
+    pub fn export<M: Wire>(&self, actor: &LocalRef<M>) -> Result<Resolved, TooManyExports> {
+        self.0.exports.export(actor)
+    }
+
+    /// A ref to an actor of a peer, from what the peer told about it.
+    pub fn remote_ref<M: Wire>(link: Arc<dyn Link>, actor: Resolved) -> ActorRef<M> {
+        let kind = link.kind();
+        let remote = RemoteRef::new(Codec::new(), link.attach(actor));
+        match kind {
+            LinkKind::Unix => ActorRef::Unix(remote),
+            LinkKind::Tcp => ActorRef::Tcp(remote),
+        }
+    }
+
+    /// A link is up for the first time.
+    pub fn add_link(&self, link: Arc<dyn Link>) {
+        self.0.links.lock().insert(link.peer().clone(), link);
+    }
+
+    /// The link's peer is down for good.
+    pub fn remove_link(&self, peer: &NodeId) {
+        let link = self.0.links.lock().remove(peer);
+        drop(link);
+    }
+
+    /// Ends listeners and links, and waits for their tasks.
+    pub(crate) async fn close_parts(&self) {
+        self.0.closing.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    pub(crate) fn exports(&self) -> &Exports {
+        &self.0.exports
+    }
+
+    pub(crate) fn find_exported(&self, name: &str) -> Option<Resolved> {
+        let names = self.0.extensions.get::<Names>()?;
+        self.0.exports.describe(names.0.find(name)?)
+    }
+
+    /// An actor has ended.
+    pub(crate) fn forget<M: Message>(&self, actor: ActorId, reason: &StopReason, left: usize) {
+        self.0.actors.lock().remove(&actor);
+        self.0.exports.remove(actor);
+        match reason {
+            StopReason::Failed(error) => tracing::error!(%actor, %error, "an actor failed"),
+            StopReason::Panicked(panic) => tracing::error!(%actor, %panic, "an actor panicked"),
+            _ => {}
+        }
+        if left > 0 {
+            self.0.dead_letters.report(DeadLetter {
+                target: actor,
+                message_type: std::any::type_name::<M>(),
+                reason: reason.clone(),
+                count: left,
+            });
+        }
+    }
+
+    fn living_actors(&self) -> Vec<Arc<dyn Control>> {
+        self.0
+            .actors
+            .lock()
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node({})", self.0.id)
+    }
+}
