@@ -87,8 +87,8 @@ impl<M: Message> ActorRef<M> {
     pub async fn send_timeout(&self, message: M, timeout: Duration) -> Result<(), SendError<M>> {
         let mut send = self.send(message);
         match time::timeout(timeout, &mut send).await {
-            Ok(sent) => sent,
-            Err(_) => Err(SendError::Timeout(send.give_back())),
+            Ok(done) => done,
+            Err(_elapsed) => Err(SendError::Timeout(send.give_back())),
         }
     }
 

@@ -27,7 +27,7 @@ pub type Starting<'a> = Pin<Box<dyn Future<Output = Result<(), PluginError>> + S
 pub trait Plugin: Any + Send {
     /// Starts the part on a node whose actors can already be spawned. What it leaves running
     /// belongs into [`Node::spawn_task`].
-    fn start<'a>(self: Box<Self>, node: &'a Node) -> Starting<'a>;
+    fn start(self: Box<Self>, node: &Node) -> Starting<'_>;
 }
 
 /// Why a node did not start.
@@ -68,8 +68,9 @@ impl NodeBuilder {
 
     /// The plug-in of this type, made by default where there is none yet, to be set up.
     pub fn plugin<P: Plugin + Default>(&mut self) -> &mut P {
-        let is_wanted = |plugin: &Box<dyn Plugin>| (&**plugin as &dyn Any).is::<P>();
-        let at = self.plugins.iter().position(is_wanted).unwrap_or_else(|| {
+        let is_wanted = |plugin: &dyn Any| plugin.is::<P>();
+        let found = self.plugins.iter().position(|plugin| is_wanted(&**plugin));
+        let at = found.unwrap_or_else(|| {
             self.plugins.push(Box::new(P::default()));
             self.plugins.len() - 1
         });

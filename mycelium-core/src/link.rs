@@ -79,6 +79,10 @@ pub trait Link: Send + Sync + 'static {
     fn attach(self: Arc<Self>, actor: Resolved) -> Arc<Remote>;
 
     /// Encodes a message into the link's buffer, within the credit of the binding. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkRefusal`]; nothing is left in the buffer then.
     fn try_send(&self, remote: &Remote, encode: Encode<'_>) -> Result<(), LinkRefusal>;
 
     /// Asks the peer to stop the actor, after the messages sent before.

@@ -90,7 +90,8 @@ impl<T> LocalQueue<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Push<T>> {
         let mut inner = self.inner.lock();
-        if !inner.is_closed && !(inner.waiters.is_first(*ticket) && self.has_room(&inner)) {
+        let may_store = inner.waiters.is_first(*ticket) && self.has_room(&inner);
+        if !inner.is_closed && !may_store {
             inner.waiters.wait(ticket, cx.waker());
             return Poll::Pending;
         }
