@@ -1,7 +1,8 @@
 //! A limit order book per symbol, built from order events.
 //!
-//! [`Books`] sends each event to its symbol's [`Book`]. A replay starts in the middle of the day, so orders that rested
-//! before it are not known: events that name them are counted, not refused. Nothing here fails, whatever arrives.
+//! [`Books`] sends each event to its symbol's [`Book`]. A replay starts in the middle of the day,
+//! so orders that rested before it are not known: events that name them are counted, not refused.
+//! Nothing here fails, whatever arrives.
 
 mod ladder;
 

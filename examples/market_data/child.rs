@@ -1,4 +1,5 @@
-//! The life of a child process: it dies with its launcher, plays its role, tells how far it is, and reports.
+//! The life of a child process: it dies with its launcher, plays its role, tells how far it is, and
+//! reports.
 
 use std::{io, process::ExitCode, time::Duration};
 
@@ -90,14 +91,16 @@ fn play(role: Role, options: Options) -> Result<RoleReport, RoleError> {
             Role::Feed => roles::run_feed(&child).await,
             Role::Book => roles::run_book(&child).await,
         };
-        // Its last line must not follow the report; a task that was aborted cannot be in the middle of one.
+        // Its last line must not follow the report; a task that was aborted cannot be in the middle
+        // of one.
         progress.abort();
         progress.await.ok();
         report
     })
 }
 
-/// Asks the kernel to kill this process when its launcher ends, and checks that this has not happened yet.
+/// Asks the kernel to kill this process when its launcher ends, and checks that this has not
+/// happened yet.
 fn die_with_launcher(launcher_pid: Option<i32>) -> Result<(), RoleError> {
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from)?;
     if getppid().map(Pid::as_raw_pid) == launcher_pid {

@@ -1,11 +1,13 @@
 //! Process control of the launcher: it starts children, hears what they say, and ends them.
 //!
-//! Children are copies of this executable with a role. Each one gets its own process group, so that Ctrl-C reaches the
-//! launcher alone, which then drains them in order. A child is only ever signalled by the task that reaps it, so a signal
-//! can never hit another process that was given the same number. Start at [`Children`].
+//! Children are copies of this executable with a role. Each one gets its own process group, so that
+//! Ctrl-C reaches the launcher alone, which then drains them in order. A child is only ever
+//! signalled by the task that reaps it, so a signal can never hit another process that was given
+//! the same number. Start at [`Children`].
 //!
-//! Children ask the kernel to end them when the *thread* that started them ends, so [`Children::spawn`] must be called on
-//! a thread that lives as long as the launcher: its runtime is the current-thread one, on the main thread.
+//! Children ask the kernel to end them when the *thread* that started them ends, so
+//! [`Children::spawn`] must be called on a thread that lives as long as the launcher: its runtime
+//! is the current-thread one, on the main thread.
 
 use std::{
     env,
@@ -53,7 +55,8 @@ impl Children {
         }
     }
 
-    /// Starts a child with the arguments of this process and those of `role_options`, which name its `role`.
+    /// Starts a child with the arguments of this process and those of `role_options`, which name
+    /// its `role`.
     ///
     /// # Errors
     /// [`ChildError::Start`] when the system starts no process.
@@ -122,7 +125,8 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
-    /// What went wrong with the child that plays `role`; nothing when it exited well or obeyed a signal of the launcher.
+    /// What went wrong with the child that plays `role`; nothing when it exited well or obeyed a
+    /// signal of the launcher.
     pub(crate) fn failure(self, role: Role) -> Option<ChildError> {
         match (self.status.signal(), self.status.code()) {
             (Some(_), _) if self.was_asked => None,
@@ -202,7 +206,8 @@ impl ChildError {
         }
     }
 
-    /// How near this failure is to the cause when several children fail together; the lowest is to be told.
+    /// How near this failure is to the cause when several children fail together; the lowest is to
+    /// be told.
     pub(crate) fn distance_from_cause(&self) -> u8 {
         match self {
             Self::Start { .. } | Self::Killed { .. } => 0,
@@ -315,7 +320,8 @@ impl Attended {
         }
     }
 
-    /// Signals the child unless it has ended by itself: then its ending must not look as if it had obeyed.
+    /// Signals the child unless it has ended by itself: then its ending must not look as if it had
+    /// obeyed.
     fn deliver(&mut self, signal: Signal) {
         let is_alive = matches!(self.child.try_wait(), Ok(None));
         let pid = self

@@ -1,8 +1,8 @@
 //! One order event: what the feed sends, the book keeps and every later stage follows.
 //!
-//! Every field has a fixed width and any bit pattern is allowed, because events come from files and from other processes:
-//! the raw `kind` and `direction` stay as they arrived, and [`OrderEvent::kind`] and [`OrderEvent::side`] say what they
-//! mean, or that they mean nothing.
+//! Every field has a fixed width and any bit pattern is allowed, because events come from files and
+//! from other processes: the raw `kind` and `direction` stay as they arrived, and
+//! [`OrderEvent::kind`] and [`OrderEvent::side`] say what they mean, or that they mean nothing.
 
 use std::fmt;
 
@@ -37,7 +37,8 @@ impl OrderEvent {
         EventKind::from_code(self.kind)
     }
 
-    /// The side of the book on which the order rests, or `None` for a direction other than 1 and -1.
+    /// The side of the book on which the order rests, or `None` for a direction other than 1 and
+    /// -1.
     pub(crate) fn side(&self) -> Option<Side> {
         match self.direction {
             1 => Some(Side::Bid),

@@ -1,7 +1,7 @@
 //! The replay: where events come from, when each is due, and the record of what was sent.
 //!
-//! [`Feed`] knows nothing of how events are sent. The sending thread asks it for the next event, waits until it is due,
-//! sends it, and says so.
+//! [`Feed`] knows nothing of how events are sent. The sending thread asks it for the next event,
+//! waits until it is due, sends it, and says so.
 
 use std::path::Path;
 
@@ -29,7 +29,8 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Opens the source that `options` name; the first event is due now. Raising `stop` ends the replay early.
+    /// Opens the source that `options` name; the first event is due now. Raising `stop` ends the
+    /// replay early.
     ///
     /// # Errors
     /// When the input file cannot be opened.
@@ -44,7 +45,8 @@ impl Feed {
         })
     }
 
-    /// The next event with its intended send time, or `None` after the last one or when asked to stop.
+    /// The next event with its intended send time, or `None` after the last one or when asked to
+    /// stop.
     ///
     /// # Errors
     /// When the input cannot be read or a line of it is malformed; the replay is over then.

@@ -1,9 +1,10 @@
 //! Order flow that looks like an hour of a liquid share, from a seed.
 //!
-//! The same seed gives the same events on every machine and with every version of every crate: the random numbers come
-//! from [`SplitMix64`] below and all arithmetic is on integers. Kinds are mixed as in one hour of real AAPL flow. Cancels
-//! and executions name live orders, executions take the oldest order at the best price, and new orders never cross the
-//! book. Each symbol keeps a bounded number of live orders, so the flow can run for ever.
+//! The same seed gives the same events on every machine and with every version of every crate: the
+//! random numbers come from [`SplitMix64`] below and all arithmetic is on integers. Kinds are mixed
+//! as in one hour of real AAPL flow. Cancels and executions name live orders, executions take the
+//! oldest order at the best price, and new orders never cross the book. Each symbol keeps a bounded
+//! number of live orders, so the flow can run for ever.
 
 use crate::event::{EventKind, OrderEvent, Side, Symbol};
 
@@ -70,7 +71,8 @@ impl Iterator for Generator {
     }
 }
 
-/// Most events follow each other within microseconds; one in eight ends a pause, seldom longer than some milliseconds.
+/// Most events follow each other within microseconds; one in eight ends a pause, seldom longer than
+/// some milliseconds.
 fn gap_ns(random: &mut SplitMix64) -> u64 {
     if random.below(8) == 0 {
         1 + random.near_zero(64_000_000)
@@ -270,7 +272,8 @@ impl Flow {
         Change::of(EventKind::Delete, side, order)
     }
 
-    /// The side whose best price the middle has passed: its orders leave first, so that the book follows the walk.
+    /// The side whose best price the middle has passed: its orders leave first, so that the book
+    /// follows the walk.
     fn pressed_side(&self) -> Option<Side> {
         if self.bids.best_price().is_some_and(|bid| bid >= self.mid) {
             Some(Side::Bid)
@@ -296,7 +299,8 @@ struct LiveOrder {
     size: u32,
 }
 
-/// The live orders of one side, worst price first; at one price the oldest is last and so the first to execute.
+/// The live orders of one side, worst price first; at one price the oldest is last and so the first
+/// to execute.
 struct Queue {
     side: Side,
     orders: Vec<LiveOrder>,
@@ -354,7 +358,8 @@ fn random_size(random: &mut SplitMix64) -> u32 {
     u32::try_from(size).expect("at most a thousand")
 }
 
-/// Sebastiano Vigna's `SplitMix64`, with its constants from the published reference code (public domain).
+/// Sebastiano Vigna's `SplitMix64`, with its constants from the published reference code (public
+/// domain).
 struct SplitMix64(u64);
 
 impl SplitMix64 {

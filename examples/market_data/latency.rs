@@ -1,7 +1,8 @@
 //! How long messages took over one hop, and how many passed per second.
 //!
-//! A recorder lives where the messages arrive, in a child process; its [`HopLatency`] travels to the launcher as the list
-//! of recorded values with their counts, which loses nothing: each value falls into its own bucket again.
+//! A recorder lives where the messages arrive, in a child process; its [`HopLatency`] travels to
+//! the launcher as the list of recorded values with their counts, which loses nothing: each value
+//! falls into its own bucket again.
 
 use std::fmt::Write as _;
 
@@ -80,7 +81,8 @@ impl LatencyRecorder {
         }
     }
 
-    /// Points of the percentile curve: quantile, nanoseconds, and how many messages were at most that slow.
+    /// Points of the percentile curve: quantile, nanoseconds, and how many messages were at most
+    /// that slow.
     pub(crate) fn curve(&self) -> Vec<CurvePoint> {
         let mut total_count = 0;
         self.histogram

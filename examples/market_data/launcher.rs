@@ -1,7 +1,9 @@
-//! The launcher: starts the processes one after the other, watches over them, and tells what came out.
+//! The launcher: starts the processes one after the other, watches over them, and tells what came
+//! out.
 //!
-//! Processes start in the order in which they need each other. The first failure ends the job: the others get SIGTERM and,
-//! where that does not help, SIGKILL. Ctrl-C and SIGTERM drain instead: the feed stops, and what is on its way arrives.
+//! Processes start in the order in which they need each other. The first failure ends the job: the
+//! others get SIGTERM and, where that does not help, SIGKILL. Ctrl-C and SIGTERM drain instead: the
+//! feed stops, and what is on its way arrives.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -57,8 +59,6 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 enum JobError {
     #[error("--transport tcp does not exist yet: use auto or unix")]
     TransportMissing,
-    #[error("cannot open the input file {file}")]
-    InputMissing { file: String, source: io::Error },
     #[error(transparent)]
     Child(#[from] ChildError),
     #[error("the system refused what the launcher needs")]
@@ -74,7 +74,7 @@ enum JobError {
 impl JobError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::TransportMissing | Self::InputMissing { .. } => 2,
+            Self::TransportMissing => 2,
             Self::Child(error) if error.is_bad_input() => 2,
             Self::Report(error) if error.is_bad_path() => 2,
             Self::Broken(interrupt) | Self::Drained(interrupt) => interrupt.exit_code(),
@@ -88,18 +88,12 @@ fn check(options: &Options) -> Result<(), JobError> {
     if options.transport == Transport::Tcp {
         return Err(JobError::TransportMissing);
     }
-    if let Some(path) = &options.input {
-        let opened = std::fs::File::open(path);
-        opened.map_err(|source| JobError::InputMissing {
-            file: path.display().to_string(),
-            source,
-        })?;
-    }
     Ok(JobReport::prepare_files(options)?)
 }
 
 fn run_job(options: &Options) -> Result<Outcome, JobError> {
-    // Current-thread: children die with the thread that started them, so that must be the main thread.
+    // Current-thread: children die with the thread that started them, so that must be the main
+    // thread.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -1,7 +1,8 @@
 //! What a stage handled: how many events, in which order, of which kinds.
 //!
-//! The feed numbers events from 0 without gaps. A stage that sees a number twice has a duplicate, one that sees a number
-//! after a higher one was reordered, and what never arrives is lost: the launcher finds that by comparing with the feed.
+//! The feed numbers events from 0 without gaps. A stage that sees a number twice has a duplicate,
+//! one that sees a number after a higher one was reordered, and what never arrives is lost: the
+//! launcher finds that by comparing with the feed.
 
 use std::ops::Range;
 

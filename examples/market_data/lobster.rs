@@ -1,8 +1,10 @@
-//! Reads LOBSTER message files: CSV without a header, plain or compressed with zstd, one event at a time.
+//! Reads LOBSTER message files: CSV without a header, plain or compressed with zstd, one event at a
+//! time.
 //!
-//! Columns: seconds after midnight, kind, order id, size, price (dollars x 10,000), direction. Seconds are parsed as exact
-//! decimals: a float would lose nanoseconds. Nothing is guessed: a line that is not exactly such a row ends the reading
-//! with an error that names the file, the line and the column. Start at [`LobsterReader`].
+//! Columns: seconds after midnight, kind, order id, size, price (dollars x 10,000), direction.
+//! Seconds are parsed as exact decimals: a float would lose nanoseconds. Nothing is guessed: a line
+//! that is not exactly such a row ends the reading with an error that names the file, the line and
+//! the column. Start at [`LobsterReader`].
 
 mod zstd;
 
@@ -31,10 +33,12 @@ pub(crate) struct LobsterReader {
 }
 
 impl LobsterReader {
-    /// Opens `path`; its content decides whether it is decompressed, its name up to the first `_` is the symbol.
+    /// Opens `path`; its content decides whether it is decompressed, its name up to the first `_`
+    /// is the symbol.
     ///
     /// # Errors
-    /// [`LobsterError::Open`] when the file cannot be opened, [`LobsterError::Read`] when its beginning cannot be read.
+    /// [`LobsterError::Open`] when the file cannot be opened, [`LobsterError::Read`] when its
+    /// beginning cannot be read.
     pub(crate) fn open(path: &Path) -> Result<Self, LobsterError> {
         let file = File::open(path).map_err(|source| LobsterError::Open {
             path: path.into(),
@@ -272,8 +276,8 @@ fn column<T>(
 
 /// Exact nanoseconds of decimal seconds.
 ///
-/// Digits beyond the ninth are cut off: published files hold a few such as `35821.088778456004`, artefacts of a float in
-/// the tool that wrote them.
+/// Digits beyond the ninth are cut off: published files hold a few such as `35821.088778456004`,
+/// artefacts of a float in the tool that wrote them.
 fn nanoseconds(text: &str) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     if !is_digits(whole) || !is_digits(fraction) {

@@ -1,10 +1,11 @@
 //! The main job: real order flow from one process to another, timed and accounted for.
 //!
-//! `cargo run --release --bin market_data -- --help` tells what it takes. One executable plays every part: the launcher
-//! starts copies of itself as **feed**, which replays order events, and **book**, which keeps a limit order book per
-//! symbol with a risk check beside it.
+//! `cargo run --release --bin market_data -- --help` tells what it takes. One executable plays
+//! every part: the launcher starts copies of itself as **feed**, which replays order events, and
+//! **book**, which keeps a limit order book per symbol with a risk check beside it.
 //!
-//! Read [`launcher`] for the processes, [`roles`] for what they send each other, [`book`] for what it is about.
+//! Read [`launcher`] for the processes, [`roles`] for what they send each other, [`book`] for what
+//! it is about.
 
 mod book;
 mod checksum;

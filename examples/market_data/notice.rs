@@ -1,4 +1,5 @@
-//! What a child process tells the launcher: one JSON object per line, over the pipe that is its standard output.
+//! What a child process tells the launcher: one JSON object per line, over the pipe that is its
+//! standard output.
 
 use std::io::{self, Write as _};
 
@@ -45,8 +46,8 @@ impl Notice {
     }
 }
 
-/// Who caused a failure. When several processes fail together the launcher names the cause and not what followed from it:
-/// an earlier variant outranks a later one.
+/// Who caused a failure. When several processes fail together the launcher names the cause and not
+/// what followed from it: an earlier variant outranks a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Blame {

@@ -1,7 +1,8 @@
 //! The command line.
 //!
-//! What a value accepts is said where it is parsed, so that a bad one ends the job with exit code 2 before any process is
-//! started. The launcher starts its children with the same arguments plus the hidden ones in [`RoleOptions`].
+//! What a value accepts is said where it is parsed, so that a bad one ends the job with exit code 2
+//! before any process is started. The launcher starts its children with the same arguments plus the
+//! hidden ones in [`RoleOptions`].
 
 use std::{ffi::OsString, num::NonZeroU64, path::PathBuf};
 
@@ -12,15 +13,18 @@ use crate::pace::Rate;
 /// Sent when neither a file nor a number is given: ten seconds at the default rate.
 const DEFAULT_EVENTS: u64 = 1_000_000;
 
-/// Replays order flow from one process to another, keeps the limit order books there, and reports how long it took.
+/// Replays order flow from one process to another, keeps the limit order books there, and reports
+/// how long it took.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "market_data", disable_help_subcommand = true)]
 pub(crate) struct Options {
-    /// LOBSTER message CSV to replay, plain or zstd-compressed; without it similar order flow is generated
+    /// LOBSTER message CSV to replay, plain or zstd-compressed; without it similar order flow is
+    /// generated
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
 
-    /// Events per second, `max` for as fast as possible, `recorded` for the gaps between the recorded times
+    /// Events per second, `max` for as fast as possible, `recorded` for the gaps between the
+    /// recorded times
     #[arg(long, value_name = "N|max|recorded", default_value = "100000")]
     pub(crate) rate: Rate,
 

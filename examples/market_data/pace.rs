@@ -1,8 +1,9 @@
 //! When each event should be sent, and the waiting until then.
 //!
-//! The schedule is fixed before the first event leaves (an open loop): a sender that falls behind does not move it, so the
-//! delay it causes is part of the figures. The waiting thread sleeps and then spins through the last millisecond, because
-//! the precision of a sleep would colour the latencies.
+//! The schedule is fixed before the first event leaves (an open loop): a sender that falls behind
+//! does not move it, so the delay it causes is part of the figures. The waiting thread sleeps and
+//! then spins through the last millisecond, because the precision of a sleep would colour the
+//! latencies.
 
 use std::{
     fmt,
@@ -80,7 +81,8 @@ impl Schedule {
         }
     }
 
-    /// When the event number `index`, recorded at `recorded_ns`, should be sent; `None` means as soon as possible.
+    /// When the event number `index`, recorded at `recorded_ns`, should be sent; `None` means as
+    /// soon as possible.
     pub(crate) fn intended_ns(&mut self, index: u64, recorded_ns: u64) -> Option<u64> {
         let offset_ns = match self.rate {
             Rate::Max => return None,

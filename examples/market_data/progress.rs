@@ -29,7 +29,8 @@ impl ProgressLine {
         }
     }
 
-    /// Notes that `role` has handled so many events, and shows it unless the last line is younger than a second.
+    /// Notes that `role` has handled so many events, and shows it unless the last line is younger
+    /// than a second.
     pub(crate) fn show(&mut self, role: Role, handled: u64) {
         self.handled.insert(role, handled);
         if self.shown_at.is_some_and(|at| at.elapsed() < INTERVAL) {

@@ -1,7 +1,7 @@
 //! What the job found: its JSON, the table it prints, and the files in `--out`.
 //!
-//! [`JobReport`] joins what the children reported. Hops and stages are lists in the order of the journey, so a new process
-//! adds rows and nothing else.
+//! [`JobReport`] joins what the children reported. Hops and stages are lists in the order of the
+//! journey, so a new process adds rows and nothing else.
 
 mod plot;
 mod table;
@@ -96,7 +96,8 @@ impl JobReport {
         }
     }
 
-    /// Makes the folder and the file that [`Self::write_files`] needs, so that a bad path is known before the job runs.
+    /// Makes the folder and the file that [`Self::write_files`] needs, so that a bad path is known
+    /// before the job runs.
     ///
     /// # Errors
     /// [`ReportError::BadPath`].
@@ -117,7 +118,8 @@ impl JobReport {
         Ok(())
     }
 
-    /// Writes the JSON file of `--json`, and to the folder of `--out` the JSON, the percentile files and the plot.
+    /// Writes the JSON file of `--json`, and to the folder of `--out` the JSON, the percentile
+    /// files and the plot.
     ///
     /// # Errors
     /// [`ReportError::Write`] with the file that could not be written.

@@ -1,6 +1,8 @@
-//! A risk check beside the book: it sees every event with the new top of the book, and counts what passes its limits.
+//! A risk check beside the book: it sees every event with the new top of the book, and counts what
+//! passes its limits.
 //!
-//! Pure integers, no clock: rates are measured in recorded time, so a replay at any speed gives the same breaches.
+//! Pure integers, no clock: rates are measured in recorded time, so a replay at any speed gives the
+//! same breaches.
 
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +61,8 @@ impl RiskCheck {
     fn check_rate(&mut self, time_ns: u64) {
         let messages = self.window.count(time_ns);
         self.counts.busiest_second_messages = self.counts.busiest_second_messages.max(messages);
-        // Only the message that passes the limit counts: one breach for each second that is too busy.
+        // Only the message that passes the limit counts: one breach for each second that is too
+        // busy.
         self.counts.rate_breaches += u64::from(messages == self.limits.messages_per_s + 1);
     }
 

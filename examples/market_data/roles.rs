@@ -1,7 +1,7 @@
 //! What feed and book do with their messages. The only module that knows how events travel.
 //!
-//! Here they travel as fixed records over a hand-made Unix socket, and to the risk check over a bounded channel: enough to
-//! run the whole job until actors take over.
+//! Here they travel as fixed records over a hand-made Unix socket, and to the risk check over a
+//! bounded channel: enough to run the whole job until actors take over.
 
 use std::{
     io::{self, BufReader, BufWriter, ErrorKind, Read, Write},

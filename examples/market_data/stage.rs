@@ -1,4 +1,5 @@
-//! One stage of the job: what arrived there, how long the hop to it took, and the report of the process it lives in.
+//! One stage of the job: what arrived there, how long the hop to it took, and the report of the
+//! process it lives in.
 
 use std::sync::{
     Arc,
@@ -43,7 +44,8 @@ impl Stage {
         }
     }
 
-    /// Records that the handler of `event` starts at `now_ns`; the hop began at the event's `sent_ns`.
+    /// Records that the handler of `event` starts at `now_ns`; the hop began at the event's
+    /// `sent_ns`.
     pub(crate) fn record_arrival(&mut self, event: &OrderEvent, now_ns: u64) {
         self.latency.record(event.sent_ns, now_ns);
         self.ledger.record(event);
@@ -122,6 +124,10 @@ pub(crate) enum HopTransport {
     Local,
     /// A Unix socket.
     Unix,
+    /// A TCP connection.
+    Tcp,
+    /// Different things on different parts of the way.
+    Mixed,
 }
 
 impl HopTransport {
@@ -130,6 +136,8 @@ impl HopTransport {
         match self {
             Self::Local => "local",
             Self::Unix => "unix",
+            Self::Tcp => "tcp",
+            Self::Mixed => "mixed",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The main job as its users meet it: real processes, their exit codes, and what they leave behind.
 //!
-//! Every child inherits the launcher's standard error, so reading that to its end proves that no process is left.
+//! Every child inherits the launcher's standard error, so reading that to its end proves that no
+//! process is left.
 
 use std::{
     env, fs,
@@ -105,7 +106,7 @@ fn a_missing_file_is_bad_input() {
     let output = place.run(&["--input", "missing.csv"]);
     assert_bad_input(
         &output,
-        &["cannot open the input file missing.csv", "No such file"],
+        &["market_data: cannot open missing.csv", "No such file"],
     );
 }
 

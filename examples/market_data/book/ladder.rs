@@ -1,7 +1,8 @@
 //! The price levels of one side.
 //!
-//! A sorted vector with the best level last: order flow happens near the best price, so a change moves few levels, and
-//! once the vector has grown nothing allocates. A B-tree would chase pointers for the same answers.
+//! A sorted vector with the best level last: order flow happens near the best price, so a change
+//! moves few levels, and once the vector has grown nothing allocates. A B-tree would chase pointers
+//! for the same answers.
 
 use crate::event::Side;
 
@@ -68,7 +69,8 @@ impl Ladder {
             .binary_search_by_key(&self.rank(price), |level| self.rank(level.price))
     }
 
-    /// Rises from the worst price to the best. `!price` falls as the price rises, and cannot overflow as `-price` can.
+    /// Rises from the worst price to the best. `!price` falls as the price rises, and cannot
+    /// overflow as `-price` can.
     fn rank(&self, price: i64) -> i64 {
         match self.side {
             Side::Bid => price,

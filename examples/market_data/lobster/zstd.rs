@@ -43,7 +43,8 @@ impl Read for ZstdFrames {
                     return Ok(read_bytes);
                 }
             }
-            // An error leaves `Ended` behind, so that a reader which goes on sees the end and not a loop.
+            // An error leaves `Ended` behind, so that a reader which goes on sees the end and not a
+            // loop.
             self.state = match std::mem::replace(&mut self.state, State::Ended) {
                 State::BetweenFrames(input) => next_frame(input)?,
                 State::InFrame(decoder) => finish_frame(*decoder)?,

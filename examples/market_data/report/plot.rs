@@ -1,6 +1,7 @@
 //! The percentile curves of all hops as one SVG.
 //!
-//! The horizontal axis stretches the tail as `HdrHistogram` plots do: 90 %, 99 %, 99.9 % and so on at equal distances.
+//! The horizontal axis stretches the tail as `HdrHistogram` plots do: 90 %, 99 %, 99.9 % and so on
+//! at equal distances.
 
 use std::error::Error;
 
