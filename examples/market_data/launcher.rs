@@ -102,8 +102,10 @@ fn run_job(options: &Options) -> Result<Outcome, JobError> {
         let interrupts = Interrupts::listen()?;
         let folder = socket_folder()?;
         let outcome = Job::new(options, &folder).supervise(interrupts).await;
-        folder.close()?;
-        outcome
+        let closed = folder.close();
+        let outcome = outcome?;
+        closed?;
+        Ok(outcome)
     })
 }
 

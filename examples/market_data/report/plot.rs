@@ -87,7 +87,9 @@ fn draw(svg: &mut String, curves: &[(&str, Vec<Point>)]) -> Result<(), Box<dyn E
 }
 
 fn percentile_label(nines: f64) -> String {
-    format!("{} %", 100.0 * (1.0 - 10f64.powf(-nines.round())))
+    let percent = 100.0 * (1.0 - 10f64.powf(-nines.round()));
+    let text = format!("{percent:.4}");
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 #[cfg(test)]
@@ -113,8 +115,8 @@ mod tests {
     #[test]
     fn labels_count_the_nines() {
         assert_eq!(
-            [0.0, 1.0, 2.0].map(percentile_label),
-            ["0 %", "90 %", "99 %"]
+            [0.0, 1.0, 3.0, 5.0, 6.0].map(percentile_label),
+            ["0 %", "90 %", "99.9 %", "99.999 %", "99.9999 %"]
         );
     }
 }
