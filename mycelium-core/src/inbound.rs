@@ -13,7 +13,7 @@ use mycelium_wire::{
 use crate::{
     Node,
     link::{InboundBinding, Link},
-    mailbox::frames::QueuedFrame,
+    mailbox::{frames::QueuedFrame, ledger::Epoch},
 };
 
 /// Payloads up to this size are copied out of the receive buffer when they are queued, so that a
@@ -28,14 +28,20 @@ const SWEEP_BINDINGS: usize = 256;
 
 /// The frame queue of a binding, without its message type.
 pub(crate) trait InboundQueue: Send + Sync {
-    /// The peer bound (again), on this connection.
-    fn bind(&self, inbound: InboundBinding, window: Window);
+    /// The peer bound (again); frames of this binding carry the epoch.
+    fn bind(&self, inbound: InboundBinding, window: Window) -> Epoch;
+
+    /// The peer gave a binding up, after so many messages.
+    fn unbind(&self, epoch: Epoch, received_messages: u64);
+
+    /// The connection of a binding is gone.
+    fn forget(&self, epoch: Epoch);
 
     /// Puts frames in, and leaves `staged` empty.
     fn push(&self, staged: &mut VecDeque<QueuedFrame>);
 
-    /// Messages of this connection whose credit the peer has been given back.
-    fn reported_messages(&self) -> u64;
+    /// Messages of a binding whose credit the peer has been given back.
+    fn reported_messages(&self, epoch: Epoch) -> u64;
 
     fn stop(&self);
 
@@ -62,6 +68,7 @@ pub struct Inbound {
 
 struct Bound {
     queue: Arc<dyn InboundQueue>,
+    epoch: Epoch,
     window: Window,
     received: u64,
     staged: VecDeque<QueuedFrame>,
@@ -94,7 +101,7 @@ impl Inbound {
     pub fn disconnected(&mut self) {
         self.flush_staged();
         for bound in self.bindings.values() {
-            bound.queue.bind(InboundBinding::NONE, Window::initial(0));
+            bound.queue.forget(bound.epoch);
         }
         self.bindings.clear();
         self.refused.clear();
@@ -130,16 +137,11 @@ impl Inbound {
             Some(queue) => queue,
             None => exports.open(bind, self.link.clone())?,
         };
-        queue.bind(
-            InboundBinding {
-                generation: self.generation,
-                binding,
-            },
-            window,
-        );
+        let epoch = queue.bind(self.inbound(binding), window);
         self.remember(bind.actor, &queue);
         let bound = Bound {
             queue,
+            epoch,
             window,
             received: 0,
             staged: VecDeque::new(),
@@ -169,7 +171,7 @@ impl Inbound {
         bound.staged.push_back(QueuedFrame {
             payload,
             charged_bytes,
-            generation: self.generation,
+            epoch: bound.epoch,
         });
     }
 
@@ -209,9 +211,10 @@ impl Inbound {
     /// The peer holds no ref to the actor any more.
     pub fn unbind(&mut self, binding: BindingId) {
         self.flush_staged();
-        self.refused.remove(&binding);
         if let Some(bound) = self.bindings.remove(&binding) {
-            bound.queue.bind(InboundBinding::NONE, Window::initial(0));
+            bound.queue.unbind(bound.epoch, bound.received);
+        } else if let (Some(_), Some(link)) = (self.refused.remove(&binding), self.link.upgrade()) {
+            link.unbound(self.inbound(binding));
         }
     }
 
@@ -220,9 +223,20 @@ impl Inbound {
         self.node.find_exported(name)
     }
 
+    fn inbound(&self, binding: BindingId) -> InboundBinding {
+        InboundBinding {
+            generation: self.generation,
+            binding,
+        }
+    }
+
     fn overruns(&self, binding: BindingId) -> bool {
         self.bindings.get(&binding).is_some_and(|bound| {
-            let outstanding = bound.received - bound.queue.reported_messages().min(bound.received);
+            let outstanding = bound.received
+                - bound
+                    .queue
+                    .reported_messages(bound.epoch)
+                    .min(bound.received);
             outstanding > u64::from(bound.window.messages.max(1))
         })
     }
@@ -234,13 +248,11 @@ impl Inbound {
             } else if let (Some(credit), Some(link)) =
                 (self.refused.get(&binding), self.link.upgrade())
             {
-                link.credit(
-                    InboundBinding {
-                        generation: self.generation,
-                        binding,
-                    },
-                    *credit,
-                );
+                let inbound = InboundBinding {
+                    generation: self.generation,
+                    binding,
+                };
+                link.credit(inbound, *credit);
             }
         }
     }

@@ -34,14 +34,6 @@ pub struct InboundBinding {
     pub binding: BindingId,
 }
 
-impl InboundBinding {
-    /// No binding: no connection has generation 0.
-    pub const NONE: Self = Self {
-        generation: 0,
-        binding: BindingId::from_u32(0),
-    };
-}
-
 /// Why a link did not take a message, a signal or a question.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -96,6 +88,9 @@ pub trait Link: Send + Sync + 'static {
 
     /// Tells the peer what was taken from one of its bindings.
     fn credit(&self, inbound: InboundBinding, credit: Credit);
+
+    /// Tells the peer that everything sent through a binding it gave up has been taken.
+    fn unbound(&self, inbound: InboundBinding);
 
     /// Tells the peer that the actor behind one of its bindings is gone.
     fn ended(&self, inbound: InboundBinding, reason: &EndReason);

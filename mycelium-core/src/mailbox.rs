@@ -6,6 +6,7 @@
 
 pub(crate) mod frames;
 pub(crate) mod intake;
+pub(crate) mod ledger;
 pub(crate) mod local;
 pub(crate) mod waiters;
 

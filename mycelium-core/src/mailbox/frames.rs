@@ -1,7 +1,7 @@
 //! [`FrameQueue`]: the frames of one binding, and the credit that goes back for them.
 //!
 //! The reader of a link puts frames in, in batches; the actor takes them out, in batches, and
-//! counts what it took in the [`Ledger`]. The queue outlives a connection: when the peer binds
+//! counts what it took in the [`Ledgers`]. The queue outlives a connection: when the peer binds
 //! again after a reconnect it finds its earlier frames still in front, so order holds; frames of
 //! an earlier connection return no credit, because their sender has already been told that their
 //! outcome is unknown.
@@ -12,9 +12,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use mycelium_wire::{CloseReason, Codec, Credit, Window, WireError};
+use mycelium_wire::{CloseReason, Codec, Window, WireError};
 
-use super::Closed;
+use super::{
+    Closed,
+    ledger::{Due, Epoch, Ledgers, Report, Taken},
+};
 use crate::{
     Archived, StopReason,
     cell::{Control, LocalCell},
@@ -26,17 +29,13 @@ use crate::{
 /// The most frames an actor takes from one binding in its turn.
 const BATCH_FRAMES: usize = 64;
 
-/// Bytes that may stay unreported while an actor is idle; less than the slack of the byte window
-/// over the message limit, so that the largest message always finds room at an idle actor.
-const IDLE_UNREPORTED_BYTES: u64 = 16 * 1024;
-
 /// A payload that waits for its actor.
 pub(crate) struct QueuedFrame {
     pub(crate) payload: Bytes,
     /// What the sender's window was charged for it.
     pub(crate) charged_bytes: u32,
-    /// The connection it came through.
-    pub(crate) generation: u32,
+    /// The binding it came through.
+    pub(crate) epoch: Epoch,
 }
 
 /// The frames of one binding.
@@ -46,7 +45,8 @@ pub(crate) struct FrameQueue<M> {
     codec: Codec<M>,
     link: Weak<dyn Link>,
     shared: Mutex<Shared>,
-    ledger: Mutex<Ledger>,
+    /// Guards the order of credit frames too: they are sent under this lock.
+    ledgers: Mutex<Ledgers>,
 }
 
 struct Shared {
@@ -54,34 +54,6 @@ struct Shared {
     /// Whether the queue lies in the mailbox's list or in the actor's hands.
     is_listed: bool,
     is_closed: bool,
-}
-
-/// What was taken and what of it the sender has been told.
-struct Ledger {
-    inbound: InboundBinding,
-    window: Window,
-    credit: Credit,
-    reported: Credit,
-}
-
-/// What became of frames of one connection since the ledger was last brought up to date.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Taken {
-    generation: u32,
-    confirmed: u64,
-    refused: u64,
-    bytes: u64,
-}
-
-/// When the sender is to be told what was taken.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Report {
-    /// Once half the window is taken: the least traffic that keeps a sender going.
-    AtHalf,
-    /// Also when many bytes are: the actor has nothing left to do.
-    WhenIdle,
-    /// In any case: nothing more will be taken.
-    Finally,
 }
 
 impl<M: Send + 'static> FrameQueue<M> {
@@ -102,7 +74,7 @@ impl<M: Send + 'static> FrameQueue<M> {
             codec,
             link,
             shared: Mutex::new(shared),
-            ledger: Mutex::new(Ledger::new(InboundBinding::NONE, Window::initial(0))),
+            ledgers: Mutex::default(),
         });
         let ended = Arc::downgrade(&queue);
         queue.cell.front.exit.on_end(move |reason| {
@@ -125,9 +97,9 @@ impl<M: Send + 'static> FrameQueue<M> {
     /// The message in a frame, validated; `None` for one that is not what the binding announced,
     /// which closes its link and never reaches the actor.
     pub(super) fn admit(&self, frame: QueuedFrame, taken: &mut Taken) -> Option<Archived<M>> {
-        if taken.generation != frame.generation {
+        if taken.epoch != frame.epoch {
             self.settle(taken);
-            taken.generation = frame.generation;
+            taken.epoch = frame.epoch;
         }
         taken.bytes += u64::from(frame.charged_bytes);
         match (self.codec.validate)(&frame.payload) {
@@ -137,7 +109,7 @@ impl<M: Send + 'static> FrameQueue<M> {
             }
             Err(error) => {
                 taken.refused += 1;
-                self.fail_link(frame.generation, &error);
+                self.fail_link(frame.epoch, &error);
                 None
             }
         }
@@ -165,15 +137,22 @@ impl<M: Send + 'static> FrameQueue<M> {
     /// The actor is gone: the peer is told, after its credit.
     fn end(&self, reason: &StopReason) {
         self.refuse(&mut self.shut());
-        let inbound = self.ledger.lock().inbound;
-        if let Some(link) = self.link.upgrade() {
+        let Some(link) = self.link.upgrade() else {
+            return;
+        };
+        let ledgers = self.ledgers.lock();
+        for inbound in ledgers.epochs().filter_map(|epoch| ledgers.inbound(epoch)) {
             link.ended(inbound, &reason.into());
         }
     }
 
-    fn fail_link(&self, generation: u32, error: &WireError) {
-        if let Some(link) = self.link.upgrade() {
-            link.fail(generation, CloseReason::Corrupt(error.to_string().into()));
+    fn fail_link(&self, epoch: Epoch, error: &WireError) {
+        let inbound = self.ledgers.lock().inbound(epoch);
+        if let (Some(inbound), Some(link)) = (inbound, self.link.upgrade()) {
+            link.fail(
+                inbound.generation,
+                CloseReason::Corrupt(error.to_string().into()),
+            );
         }
     }
 
@@ -185,47 +164,63 @@ impl<M: Send + 'static> FrameQueue<M> {
 
     fn refuse(&self, frames: &mut VecDeque<QueuedFrame>) {
         for frame in frames.drain(..) {
-            let taken = Taken {
-                generation: frame.generation,
-                confirmed: 0,
-                refused: 1,
-                bytes: u64::from(frame.charged_bytes),
-            };
-            self.book(taken, Report::AtHalf);
+            let bytes = u64::from(frame.charged_bytes);
+            self.book(
+                Taken {
+                    epoch: frame.epoch,
+                    confirmed: 0,
+                    refused: 1,
+                    bytes,
+                },
+                Report::AtHalf,
+            );
         }
-        let nothing = Taken {
-            generation: self.ledger.lock().inbound.generation,
-            ..Taken::default()
-        };
-        self.book(nothing, Report::Finally);
+        let epochs: Vec<Epoch> = self.ledgers.lock().epochs().collect();
+        for epoch in epochs {
+            self.book(
+                Taken {
+                    epoch,
+                    ..Taken::default()
+                },
+                Report::Finally,
+            );
+        }
     }
 
-    /// Adds to the ledger, unless the connection the frames came through is gone, and tells the
-    /// sender when that is due.
+    /// Adds to the ledger and tells the peer what is due.
     fn book(&self, taken: Taken, report: Report) {
-        let mut ledger = self.ledger.lock();
-        if ledger.inbound.generation != taken.generation {
-            return;
+        let mut ledgers = self.ledgers.lock();
+        if let Some(due) = ledgers.book(taken, report) {
+            self.tell(&due);
         }
-        ledger.credit.confirmed += taken.confirmed;
-        ledger.credit.refused += taken.refused;
-        ledger.credit.returned_bytes += taken.bytes;
-        if !ledger.is_due(report) {
+    }
+
+    /// Called under the lock of the ledgers, so that counts never arrive out of order.
+    fn tell(&self, due: &Due) {
+        let Some(link) = self.link.upgrade() else {
             return;
-        }
-        ledger.reported = ledger.credit;
-        let inbound = ledger.inbound;
-        let credit = ledger.credit;
-        drop(ledger);
-        if let Some(link) = self.link.upgrade() {
-            link.credit(inbound, credit);
+        };
+        link.credit(due.inbound, due.credit);
+        if due.is_last {
+            link.unbound(due.inbound);
         }
     }
 }
 
 impl<M: Send + 'static> InboundQueue for FrameQueue<M> {
-    fn bind(&self, inbound: InboundBinding, window: Window) {
-        *self.ledger.lock() = Ledger::new(inbound, window);
+    fn bind(&self, inbound: InboundBinding, window: Window) -> Epoch {
+        self.ledgers.lock().bind(inbound, window)
+    }
+
+    fn unbind(&self, epoch: Epoch, received_messages: u64) {
+        let mut ledgers = self.ledgers.lock();
+        if let Some(due) = ledgers.unbind(epoch, received_messages) {
+            self.tell(&due);
+        }
+    }
+
+    fn forget(&self, epoch: Epoch) {
+        self.ledgers.lock().forget(epoch);
     }
 
     fn push(&self, staged: &mut VecDeque<QueuedFrame>) {
@@ -246,9 +241,8 @@ impl<M: Send + 'static> InboundQueue for FrameQueue<M> {
         }
     }
 
-    fn reported_messages(&self) -> u64 {
-        let ledger = self.ledger.lock();
-        ledger.reported.confirmed + ledger.reported.refused
+    fn reported_messages(&self, epoch: Epoch) -> u64 {
+        self.ledgers.lock().reported_messages(epoch)
     }
 
     fn stop(&self) {
@@ -257,30 +251,5 @@ impl<M: Send + 'static> InboundQueue for FrameQueue<M> {
 
     fn kill(&self) {
         self.cell.kill();
-    }
-}
-
-impl Ledger {
-    fn new(inbound: InboundBinding, window: Window) -> Self {
-        Self {
-            inbound,
-            window,
-            credit: Credit::default(),
-            reported: Credit::default(),
-        }
-    }
-
-    fn is_due(&self, report: Report) -> bool {
-        let messages = (self.credit.confirmed + self.credit.refused)
-            - (self.reported.confirmed + self.reported.refused);
-        let bytes = self.credit.returned_bytes - self.reported.returned_bytes;
-        let half_messages = u64::from(self.window.messages.div_ceil(2)).max(1);
-        let half_bytes = u64::from(self.window.bytes / 2);
-        match report {
-            _ if messages == 0 => false,
-            Report::AtHalf => messages >= half_messages || bytes >= half_bytes,
-            Report::WhenIdle => messages >= half_messages || bytes >= IDLE_UNREPORTED_BYTES,
-            Report::Finally => true,
-        }
     }
 }

@@ -4,7 +4,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     Mailbox,
-    frames::{FrameQueue, QueuedFrame, Taken},
+    frames::{FrameQueue, QueuedFrame},
+    ledger::Taken,
 };
 use crate::Archived;
 

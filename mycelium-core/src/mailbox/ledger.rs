@@ -1,0 +1,238 @@
+//! [`Ledgers`]: what was taken of each binding, and what of it the peer has been told.
+
+use mycelium_wire::{Credit, Window};
+
+use crate::link::InboundBinding;
+
+/// Bytes that may stay unreported while an actor is idle; less than the slack of the byte window
+/// over the message limit, so that the largest message always finds room at an idle actor.
+const IDLE_UNREPORTED_BYTES: u64 = 16 * 1024;
+
+/// Which binding a frame came through; a later binding of the same actor has a greater one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Epoch(u32);
+
+/// What became of frames of one binding since its ledger was last brought up to date.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Taken {
+    pub(super) epoch: Epoch,
+    pub(super) confirmed: u64,
+    pub(super) refused: u64,
+    pub(super) bytes: u64,
+}
+
+/// When the peer is to be told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Report {
+    /// Once half the window is taken: the least traffic that keeps a sender going.
+    AtHalf,
+    /// Also when many bytes are: the actor has nothing left to do.
+    WhenIdle,
+    /// In any case: nothing more will be taken.
+    Finally,
+}
+
+/// What the peer is to be told.
+pub(super) struct Due {
+    pub(super) inbound: InboundBinding,
+    pub(super) credit: Credit,
+    /// The peer gave the binding up, and all of it has been taken.
+    pub(super) is_last: bool,
+}
+
+/// The ledger of the current binding, and those of earlier ones that still have frames queued.
+#[derive(Default)]
+pub(super) struct Ledgers {
+    open: Vec<Ledger>,
+    last: Epoch,
+}
+
+struct Ledger {
+    epoch: Epoch,
+    inbound: InboundBinding,
+    window: Window,
+    credit: Credit,
+    reported: Credit,
+    /// How many messages the binding brought in all, once the peer gave it up.
+    unbound_after: Option<u64>,
+}
+
+impl Ledgers {
+    /// Opens the ledger of a new binding.
+    pub(super) fn bind(&mut self, inbound: InboundBinding, window: Window) -> Epoch {
+        self.last = Epoch(self.last.0 + 1);
+        self.open.push(Ledger {
+            epoch: self.last,
+            inbound,
+            window,
+            credit: Credit::default(),
+            reported: Credit::default(),
+            unbound_after: None,
+        });
+        self.last
+    }
+
+    /// The peer gave the binding up after so many messages. Tells what is due at once.
+    pub(super) fn unbind(&mut self, epoch: Epoch, received_messages: u64) -> Option<Due> {
+        self.get(epoch)?.unbound_after = Some(received_messages);
+        self.book(
+            Taken {
+                epoch,
+                ..Taken::default()
+            },
+            Report::AtHalf,
+        )
+    }
+
+    /// The connection is gone: nobody is left to tell.
+    pub(super) fn forget(&mut self, epoch: Epoch) {
+        self.open.retain(|ledger| ledger.epoch != epoch);
+    }
+
+    /// Adds what was taken, unless the connection it came through is gone.
+    pub(super) fn book(&mut self, taken: Taken, report: Report) -> Option<Due> {
+        let ledger = self.get(taken.epoch)?;
+        ledger.credit.confirmed += taken.confirmed;
+        ledger.credit.refused += taken.refused;
+        ledger.credit.returned_bytes += taken.bytes;
+        let is_last = ledger.unbound_after == Some(messages(ledger.credit));
+        if !is_last && !ledger.is_due(report) {
+            return None;
+        }
+        ledger.reported = ledger.credit;
+        let due = Due {
+            inbound: ledger.inbound,
+            credit: ledger.credit,
+            is_last,
+        };
+        if is_last {
+            self.forget(taken.epoch);
+        }
+        Some(due)
+    }
+
+    /// Where the binding of an epoch lives, unless its connection is gone.
+    pub(super) fn inbound(&self, epoch: Epoch) -> Option<InboundBinding> {
+        Some(
+            self.open
+                .iter()
+                .find(|ledger| ledger.epoch == epoch)?
+                .inbound,
+        )
+    }
+
+    /// Every binding whose peer is still there.
+    pub(super) fn epochs(&self) -> impl Iterator<Item = Epoch> {
+        self.open.iter().map(|ledger| ledger.epoch)
+    }
+
+    /// Messages of a binding whose credit the peer has been given back.
+    pub(super) fn reported_messages(&self, epoch: Epoch) -> u64 {
+        let ledger = self.open.iter().find(|ledger| ledger.epoch == epoch);
+        ledger.map_or(0, |ledger| messages(ledger.reported))
+    }
+
+    fn get(&mut self, epoch: Epoch) -> Option<&mut Ledger> {
+        self.open.iter_mut().find(|ledger| ledger.epoch == epoch)
+    }
+}
+
+impl Ledger {
+    fn is_due(&self, report: Report) -> bool {
+        let unreported = messages(self.credit) - messages(self.reported);
+        let bytes = self.credit.returned_bytes - self.reported.returned_bytes;
+        let half_messages = u64::from(self.window.messages.div_ceil(2));
+        let half_bytes = u64::from(self.window.bytes / 2);
+        match report {
+            _ if unreported == 0 => false,
+            Report::AtHalf => unreported >= half_messages || bytes >= half_bytes,
+            Report::WhenIdle => unreported >= half_messages || bytes >= IDLE_UNREPORTED_BYTES,
+            Report::Finally => true,
+        }
+    }
+}
+
+/// How many messages were taken, whatever became of them.
+fn messages(credit: Credit) -> u64 {
+    credit.confirmed + credit.refused
+}
+
+#[cfg(test)]
+mod tests {
+    use mycelium_wire::{BindingId, Window};
+
+    use super::{Ledgers, Report, Taken};
+    use crate::link::InboundBinding;
+
+    const WINDOW: Window = Window {
+        messages: 8,
+        bytes: 1 << 20,
+    };
+
+    fn inbound(number: u32) -> InboundBinding {
+        InboundBinding {
+            generation: 1,
+            binding: BindingId::from_u32(number),
+        }
+    }
+
+    #[test]
+    fn credit_is_due_at_half_the_window() {
+        let mut ledgers = Ledgers::default();
+        let epoch = ledgers.bind(inbound(0), WINDOW);
+        let three = Taken {
+            epoch,
+            confirmed: 3,
+            refused: 0,
+            bytes: 300,
+        };
+        assert!(ledgers.book(three, Report::AtHalf).is_none());
+        let one = Taken {
+            epoch,
+            confirmed: 0,
+            refused: 1,
+            bytes: 100,
+        };
+        let due = ledgers
+            .book(one, Report::AtHalf)
+            .expect("four of eight are taken");
+        assert_eq!((due.credit.confirmed, due.credit.refused), (3, 1));
+        assert_eq!(due.credit.returned_bytes, 400);
+        assert_eq!(ledgers.reported_messages(epoch), 4);
+    }
+
+    #[test]
+    fn an_unbound_binding_is_closed_after_its_last_message() {
+        let mut ledgers = Ledgers::default();
+        let old = ledgers.bind(inbound(0), WINDOW);
+        assert!(ledgers.unbind(old, 2).is_none());
+        let new = ledgers.bind(inbound(1), WINDOW);
+        let two = Taken {
+            epoch: old,
+            confirmed: 2,
+            refused: 0,
+            bytes: 64,
+        };
+        let due = ledgers
+            .book(two, Report::AtHalf)
+            .expect("all of it is taken");
+        assert!(due.is_last);
+        assert_eq!(due.inbound, inbound(0));
+        assert_eq!(ledgers.epochs().collect::<Vec<_>>(), [new]);
+    }
+
+    #[test]
+    fn frames_of_a_lost_connection_return_no_credit() {
+        let mut ledgers = Ledgers::default();
+        let lost = ledgers.bind(inbound(0), WINDOW);
+        ledgers.forget(lost);
+        ledgers.bind(inbound(0), WINDOW);
+        let many = Taken {
+            epoch: lost,
+            confirmed: 8,
+            refused: 0,
+            bytes: 800,
+        };
+        assert!(ledgers.book(many, Report::Finally).is_none());
+    }
+}
