@@ -3,7 +3,10 @@
 //! Counts are cumulative and never reset, so a lost or late credit frame heals with the next one,
 //! and at any time `accepted = confirmed + refused + in flight`.
 
-use crate::{BindingId, CloseReason, header::FRAME_ALIGNMENT_BYTES, header::HEADER_BYTES};
+use crate::{
+    BindingId, CloseReason,
+    header::{FRAME_ALIGNMENT_BYTES, HEADER_BYTES},
+};
 
 /// What a message with a payload of this size is charged to its binding's byte window, on both
 /// sides: the bytes its frame occupies.
@@ -141,16 +144,15 @@ impl CreditWindow {
         let grows = credit.confirmed >= self.credit.confirmed
             && credit.refused >= self.credit.refused
             && credit.returned_bytes >= self.credit.returned_bytes;
-        let messages = credit
-            .confirmed
-            .checked_add(credit.refused)
-            .and_then(|returned| self.sent.checked_sub(returned));
-        let bytes = self.sent_bytes.checked_sub(credit.returned_bytes);
-        let (Some(messages), Some(bytes)) = (messages, bytes) else {
-            return false;
-        };
-        // Every outstanding message has a header at least, and without one there are no bytes.
-        grows && bytes >= messages * HEADER_BYTES as u64 && (messages > 0 || bytes == 0)
+        let returned = credit.confirmed.saturating_add(credit.refused);
+        let within = returned <= self.sent && credit.returned_bytes <= self.sent_bytes;
+        grows
+            && within
+            && may_occupy(returned, credit.returned_bytes)
+            && may_occupy(
+                self.sent - returned,
+                self.sent_bytes - credit.returned_bytes,
+            )
     }
 
     /// The window in force.
@@ -190,6 +192,11 @@ impl CreditWindow {
     }
 }
 
+/// Every message has a header at least, and without messages there are no bytes.
+fn may_occupy(messages: u64, bytes: u64) -> bool {
+    bytes >= messages * HEADER_BYTES as u64 && (messages > 0 || bytes == 0)
+}
+
 /// The sum over all bindings of one direction of a link, those that were unbound included.
 ///
 /// `accepted = confirmed + refused + in_flight`, always; when the link is lost, `in_flight` is the
@@ -212,5 +219,150 @@ impl Totals {
         self.confirmed += window.confirmed();
         self.refused += window.refused();
         self.in_flight += window.in_flight();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Credit, CreditWindow, HEADER_BYTES, Window, frame_bytes};
+    use crate::BindingId;
+
+    /// The same rules with every message kept in a list.
+    struct Naive {
+        window: Window,
+        outstanding: Vec<usize>,
+        credit: Credit,
+    }
+
+    impl Naive {
+        fn has_room(&self, frame_bytes: usize) -> bool {
+            let bytes: usize = self.outstanding.iter().sum();
+            self.outstanding.len() < self.window.messages as usize
+                && (self.outstanding.is_empty()
+                    || bytes + frame_bytes <= self.window.bytes as usize)
+        }
+
+        fn take_first(&mut self, confirmed: bool) -> Option<Credit> {
+            if self.outstanding.is_empty() {
+                return None;
+            }
+            self.credit.returned_bytes += self.outstanding.remove(0) as u64;
+            if confirmed {
+                self.credit.confirmed += 1;
+            } else {
+                self.credit.refused += 1;
+            }
+            Some(self.credit)
+        }
+    }
+
+    fn window(messages: u32, bytes: u32) -> CreditWindow {
+        CreditWindow::new(BindingId::from_u32(3), Window { messages, bytes })
+    }
+
+    proptest! {
+        #[test]
+        fn the_window_agrees_with_a_list_of_messages(
+            messages in 0_u32..6,
+            bytes in 0_u32..1_000,
+            steps in prop::collection::vec((0_usize..500, 0_u8..4), 0..200),
+        ) {
+            let mut real = window(messages, bytes);
+            let mut naive = Naive {
+                window: real.window(),
+                outstanding: Vec::new(),
+                credit: Credit::default(),
+            };
+            for (payload_bytes, step) in steps {
+                let charge = frame_bytes(payload_bytes);
+                prop_assert_eq!(real.has_room(charge), naive.has_room(charge));
+                if step < 2 && real.has_room(charge) {
+                    real.charge(charge);
+                    naive.outstanding.push(charge);
+                } else if let Some(credit) = naive.take_first(step == 2) {
+                    prop_assert_eq!(real.handle_credit(credit), Ok(()));
+                }
+                prop_assert_eq!(real.in_flight(), naive.outstanding.len() as u64);
+                prop_assert_eq!(
+                    real.accepted(),
+                    real.confirmed() + real.refused() + real.in_flight()
+                );
+            }
+        }
+
+        #[test]
+        fn forged_credit_changes_nothing(sent in 0_u64..5, confirmed: u64, refused: u64, bytes: u64) {
+            let mut real = window(100, 100_000);
+            for _ in 0..sent {
+                real.charge(frame_bytes(8));
+            }
+            let credit = Credit { confirmed, refused, returned_bytes: bytes };
+            prop_assume!(confirmed.checked_add(refused).is_none_or(|returned| returned > sent));
+            prop_assert!(real.handle_credit(credit).is_err());
+            prop_assert_eq!(real.in_flight(), sent);
+        }
+    }
+
+    #[test]
+    fn impossible_credit_is_refused() {
+        let mut real = window(16, 4_096);
+        let charge = frame_bytes(8);
+        for _ in 0..4 {
+            real.charge(charge);
+        }
+        let credit = |confirmed, refused, returned_bytes| Credit {
+            confirmed,
+            refused,
+            returned_bytes,
+        };
+        let half = credit(1, 1, 2 * charge as u64);
+        assert_eq!(real.handle_credit(half), Ok(()));
+        let impossible = [
+            ("confirmed goes back", credit(0, 2, 2 * charge as u64)),
+            ("refused goes back", credit(2, 0, 2 * charge as u64)),
+            ("bytes go back", credit(1, 1, charge as u64)),
+            ("more messages than sent", credit(4, 1, 4 * charge as u64)),
+            ("more bytes than sent", credit(1, 3, 4 * charge as u64 + 1)),
+            ("the sum overflows", credit(u64::MAX, 2, 2 * charge as u64)),
+            (
+                "all messages, not all bytes",
+                credit(2, 2, 3 * charge as u64),
+            ),
+            (
+                "all bytes, not all messages",
+                credit(2, 1, 4 * charge as u64),
+            ),
+            (
+                "messages without bytes",
+                credit(2, 1, 2 * HEADER_BYTES as u64),
+            ),
+        ];
+        for (what, credit) in impossible {
+            assert!(real.handle_credit(credit).is_err(), "{what}");
+            assert_eq!(real.in_flight(), 2, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_message_larger_than_the_window_passes_alone() {
+        let mut real = window(16, 1_000);
+        assert!(real.has_room(frame_bytes(50_000)));
+        real.charge(frame_bytes(50_000));
+        assert!(!real.has_room(frame_bytes(0)));
+    }
+
+    #[test]
+    fn a_full_window_is_never_below_the_initial_one() {
+        for capacity in [0, 1, 15, 16, 17, 1_023, 1_024, 1_025, u32::MAX] {
+            for limit in [0, 1 << 18, 1 << 20, u32::MAX] {
+                let initial = Window::initial(capacity);
+                let full = Window::full(capacity, limit);
+                assert!(full.messages >= initial.messages && full.bytes >= initial.bytes);
+                assert!(full.messages <= 1_024);
+                assert!(u64::from(full.bytes) >= u64::from(limit));
+            }
+        }
     }
 }

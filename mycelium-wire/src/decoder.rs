@@ -64,6 +64,12 @@ impl FrameDecoder {
         &self.buffer[self.start..]
     }
 
+    /// Forgets what was read and not consumed: nothing more will be cut from this stream.
+    pub(crate) fn discard(&mut self) {
+        self.start = self.buffer.len();
+        self.wanted_bytes = 0;
+    }
+
     /// The buffer to append to: with room for the rest of a frame that has begun, else for 4 KiB.
     ///
     /// Only append, and only into the spare capacity. Call [`next_frame`](Self::next_frame) until it gives
@@ -193,11 +199,14 @@ impl<'a> Frame<'a> {
     /// Copies nothing, and allocates at most once per receive buffer; but the whole buffer, 64 KiB
     /// or one longer frame, stays in memory until all slices of it are dropped.
     pub fn detach(self) -> Bytes {
-        let decoder = self.decoder;
-        decoder.buffer.advance(self.start);
-        decoder.start = 0;
-        let frame = decoder.buffer.split_to(self.header.frame_bytes()).freeze();
-        frame.slice(HEADER_BYTES..self.header.length as usize)
+        let payload_bytes = self.payload_range().len();
+        let padding_bytes = self.header.frame_bytes() - HEADER_BYTES - payload_bytes;
+        let buffer = &mut self.decoder.buffer;
+        buffer.advance(self.start + HEADER_BYTES);
+        let payload = buffer.split_to(payload_bytes);
+        buffer.advance(padding_bytes);
+        self.decoder.start = 0;
+        payload.freeze()
     }
 
     /// Gives the decoder back for the frames that follow.

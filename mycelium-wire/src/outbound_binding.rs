@@ -11,6 +11,9 @@ pub(crate) struct OutboundBinding {
     phase: Phase,
 }
 
+// What `Limits::bindings` says that a binding costs.
+const _: () = assert!(size_of::<Option<OutboundBinding>>() == 64);
+
 #[derive(PartialEq, Eq)]
 enum Answer {
     Awaited,

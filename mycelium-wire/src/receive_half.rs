@@ -147,6 +147,9 @@ impl ReceiveHalf {
 
     /// The buffer to read into, with room; see [`FrameDecoder::buffer`].
     pub fn buffer(&mut self) -> &mut BytesMut {
+        if self.session.state == HandshakeState::Closed {
+            self.decoder.discard();
+        }
         self.decoder.buffer()
     }
 
@@ -190,6 +193,9 @@ impl ReceiveHalf {
         Err(reason)
     }
 }
+
+// What `Limits::bindings` says that a binding costs.
+const _: () = assert!(size_of::<Option<u32>>() == 8);
 
 /// What the frames of a connection are checked against.
 #[derive(Debug)]

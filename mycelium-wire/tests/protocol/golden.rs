@@ -1,0 +1,179 @@
+//! The bytes of every kind of frame, as `docs/wire-format.md` prints them.
+
+use std::fmt::Write;
+
+use mycelium_wire::{
+    ActorId, CloseReason, Credit, EndReason, ExportKey, FrameKind, HEADER_BYTES, Header, Limits,
+    Resolved, SendHalf, TEXT_LIMIT_BYTES, Window,
+};
+
+use crate::support::{PEER_NONCE, bind, binding, describe, hello, opened, read_all, send, written};
+
+const DOCUMENT: &str = include_str!("../../../docs/wire-format.md");
+
+/// One frame of every kind, by the calls that write it.
+pub(crate) fn frame_of(kind: FrameKind) -> Vec<u8> {
+    match kind {
+        FrameKind::Hello => written(|half| half.hello(&hello("book-1", PEER_NONCE)).expect("fits")),
+        FrameKind::Confirm => written(|half| half.confirm(PEER_NONCE)),
+        FrameKind::Bind => written(|half| half.bind(binding(3), &bind(), 1_024)),
+        FrameKind::Message => last_frame(|half| send(half, 3, &(0x6162_u64, 42_u32))),
+        FrameKind::Stop => last_frame(|half| half.stop(binding(3))),
+        FrameKind::Kill => last_frame(|half| half.kill(binding(3))),
+        FrameKind::Unbind => last_frame(|half| half.unbind(binding(3))),
+        FrameKind::Bound => written(|half| half.bound(binding(3), Window::full(1_024, 1 << 20))),
+        FrameKind::Credit => written(|half| half.credit(binding(3), credit())),
+        FrameKind::Ended => {
+            written(|half| half.ended(binding(3), &EndReason::Failed("no price".into())))
+        }
+        FrameKind::Unbound => written(|half| half.unbound(binding(3))),
+        FrameKind::Resolve => written(|half| half.resolve(9, "book/AAPL").expect("fits")),
+        FrameKind::Resolved => written(|half| half.resolved(9, Some(&resolved()))),
+        FrameKind::Close => written(|half| half.close(&CloseReason::Requested)),
+        other => panic!("no example of {other}"),
+    }
+}
+
+/// The frame behind a `Bind` of binding 3 and one message.
+fn last_frame(calls: impl FnOnce(&mut SendHalf)) -> Vec<u8> {
+    let mut before = 0;
+    let bytes = written(|half| {
+        half.bind(binding(3), &bind(), 1_024);
+        send(half, 3, &(0x6061_u64, 41_u32));
+        before = half.pending_bytes();
+        calls(half);
+    });
+    bytes[before..].to_vec()
+}
+
+fn credit() -> Credit {
+    Credit {
+        confirmed: 500,
+        refused: 12,
+        returned_bytes: 49_152,
+    }
+}
+
+fn resolved() -> Resolved {
+    Resolved {
+        actor: ActorId::from_u64(7),
+        key: ExportKey::from_u64(0x4142_4344_4546_4748),
+        fingerprint: 0x5152_5354_5556_5758,
+        capacity_messages: 1_024,
+        type_name: "Book".into(),
+    }
+}
+
+fn dump(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for (line, sixteen) in bytes.chunks(16).enumerate() {
+        write!(text, "{:04x} ", line * 16).expect("a String takes everything");
+        for byte in sixteen {
+            write!(text, " {byte:02x}").expect("a String takes everything");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[test]
+fn frames_have_the_bytes_that_the_document_prints() {
+    let mut missing = String::new();
+    for &kind in FrameKind::ALL {
+        let block = format!("{kind}\n{}", dump(&frame_of(kind)));
+        if !DOCUMENT.contains(&format!("```text\n{block}```")) {
+            write!(missing, "```text\n{block}```\n\n").expect("a String takes everything");
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "docs/wire-format.md lacks:\n\n{missing}"
+    );
+}
+
+#[test]
+fn the_document_lists_every_kind_with_its_code() {
+    for kind in FrameKind::ALL {
+        let row = format!("| {} | `{kind}` |", kind.as_u8());
+        assert!(DOCUMENT.contains(&row), "no row {row}");
+    }
+}
+
+#[test]
+fn the_document_prints_the_limits_in_force() {
+    let limits = Limits::default();
+    let initial = Window::initial(u32::MAX);
+    let full = Window::full(u32::MAX, 0);
+    let control = longest_control_frame();
+    let rows = [
+        format!("| header | {HEADER_BYTES} bytes |"),
+        format!(
+            "done (default) | {} bytes with header |",
+            limits.handshake_frame_bytes
+        ),
+        format!("any kind but `Message` | {control} bytes with header |"),
+        format!("`Message` (default) | {} bytes |", limits.message_bytes),
+        format!("a reason | {TEXT_LIMIT_BYTES} bytes |"),
+        format!("below (default) | {} |", limits.bindings),
+        format!(
+            "at most {} messages; {} bytes |",
+            initial.messages, initial.bytes
+        ),
+        format!(
+            "at most {} messages; {} bytes, or",
+            full.messages, full.bytes
+        ),
+    ];
+    for row in rows {
+        assert!(DOCUMENT.contains(&row), "docs/wire-format.md lacks {row}");
+    }
+}
+
+/// What an open link says to a control frame of four gigabytes.
+fn longest_control_frame() -> u32 {
+    let header = Header {
+        length: u32::MAX,
+        ..Header::new(FrameKind::Resolve)
+    };
+    match read_all(&mut opened(Limits::default()), &header.encode(), |_| {}) {
+        Err(CloseReason::FrameTooLarge { limit, .. }) => limit,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn golden_frames_are_read_as_what_they_are() {
+    let mut half = opened(Limits::default());
+    let mut events = Vec::new();
+    let inbound = [
+        FrameKind::Bind,
+        FrameKind::Bound,
+        FrameKind::Credit,
+        FrameKind::Ended,
+        FrameKind::Unbound,
+        FrameKind::Resolve,
+        FrameKind::Resolved,
+        FrameKind::Kill,
+        FrameKind::Close,
+    ];
+    for kind in inbound {
+        read_all(&mut half, &frame_of(kind), |event| {
+            events.push(describe(&event));
+        })
+        .expect("a legal frame");
+    }
+    let expected = [
+        "Bind { binding: binding-3, bind: Bind { actor: actor-7, key: ExportKey(..), \
+         fingerprint: 5859837686836516696, type_name: \"Book\" } }",
+        "Bound { binding: binding-3, window: Window { messages: 1024, bytes: 1048608 } }",
+        "Credit { binding: binding-3, credit: Credit { confirmed: 500, refused: 12, returned_bytes: 49152 } }",
+        "Ended { binding: binding-3, reason: Failed(\"no price\") }",
+        "Unbound { binding: binding-3 }",
+        "Resolve { request: 9, name: \"book/AAPL\" }",
+        "Resolved { request: 9, resolved: Some(Resolved { actor: actor-7, key: ExportKey(..), \
+         fingerprint: 5859837686836516696, capacity_messages: 1024, type_name: \"Book\" }) }",
+        "Kill { binding: binding-3 }",
+        "Close(ByPeer { code: 1, text: \"the link was closed on request\" })",
+    ];
+    assert_eq!(events, expected);
+}

@@ -1,0 +1,491 @@
+//! Every illegal frame in every state of the handshake, and the reason the link closes with.
+
+use mycelium_wire::{
+    CloseReason, Credit, Event, FrameKind, HEADER_BYTES, HandshakeState, Header, Incompatibility,
+    Limits, PROTOCOL_VERSION, ReceiveHalf, SendHalf, Window,
+};
+
+use crate::{
+    golden::frame_of,
+    support::{
+        LOCAL_NONCE, PEER_NONCE, bind, binding, handshake, hello, opened, read_all, send, written,
+    },
+};
+
+const DOCUMENT: &str = include_str!("../../../docs/wire-format.md");
+
+/// Kinds that need no binding of the peer's.
+const TAKEN_WHEN_OPEN: [FrameKind; 7] = [
+    FrameKind::Bind,
+    FrameKind::Bound,
+    FrameKind::Credit,
+    FrameKind::Ended,
+    FrameKind::Unbound,
+    FrameKind::Resolve,
+    FrameKind::Resolved,
+];
+
+fn half_in(state: HandshakeState) -> ReceiveHalf {
+    let mut half = ReceiveHalf::new(Limits::default(), LOCAL_NONCE);
+    let before = match state {
+        HandshakeState::AwaitHello => Vec::new(),
+        HandshakeState::AwaitConfirm => frame_of(FrameKind::Hello),
+        HandshakeState::Open => handshake(),
+        HandshakeState::Closed => [handshake(), frame_of(FrameKind::Close)].concat(),
+    };
+    read_all(&mut half, &before, |_| {}).expect("legal so far");
+    assert_eq!(half.state(), state);
+    half
+}
+
+/// What the half says to these bytes: the reason, or nothing where they are legal.
+fn answer(half: &mut ReceiveHalf, bytes: &[u8]) -> Option<CloseReason> {
+    let reason = read_all(half, bytes, |_| {}).err();
+    if reason.is_some() {
+        assert_eq!(half.state(), HandshakeState::Closed);
+        let more = read_all(half, &frame_of(FrameKind::Resolve), |event| {
+            panic!("{event:?} after the end")
+        });
+        assert_eq!(more, Ok(()), "one reason is enough");
+    }
+    reason
+}
+
+#[test]
+fn frames_out_of_state_close_the_link_with_the_documented_reason() {
+    use FrameKind as Kind;
+    use HandshakeState::{AwaitConfirm, AwaitHello, Closed, Open};
+
+    for state in [AwaitHello, AwaitConfirm, Open, Closed] {
+        for &kind in FrameKind::ALL {
+            let unexpected = Some(CloseReason::Unexpected { kind, state });
+            let wanted = match (state, kind) {
+                (Closed, _) | (_, Kind::Close) | (AwaitHello, Kind::Hello) => None,
+                (Open, kind) if TAKEN_WHEN_OPEN.contains(&kind) => None,
+                // The example confirms another nonce than ours.
+                (AwaitConfirm, Kind::Confirm) => Some(CloseReason::Replayed),
+                (Open, Kind::Message | Kind::Stop | Kind::Kill | Kind::Unbind) => {
+                    Some(CloseReason::UnknownBinding(binding(3)))
+                }
+                _ => unexpected,
+            };
+            let found = answer(&mut half_in(state), &frame_of(kind));
+            assert_eq!(found, wanted, "{kind} in {state:?}");
+        }
+    }
+}
+
+#[test]
+fn other_protocols_are_named_by_their_first_bytes() {
+    let others: [(&[u8], &str); 6] = [
+        (b"GET / HTTP/1.1\r\n", r#""GET / HTTP/1.1\r\n" (HTTP)"#),
+        (b"GET /", r#""GET /" (HTTP)"#),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", r#""SSH-2.0-OpenSSH_" (SSH)"#),
+        (
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+            r#""\x16\x03\x01\x02\x00\x01\x00\x01\xfc" (TLS)"#,
+        ),
+        (b"*1\r\n$4\r\nPING\r\n", r#""*1\r\n$4\r\nPING\r\n""#),
+        (
+            &[0xff; 64],
+            r#""\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff""#,
+        ),
+    ];
+    for (bytes, wanted) in others {
+        let found = answer(&mut half_in(HandshakeState::AwaitHello), bytes);
+        assert_eq!(found, Some(CloseReason::NotMycelium(wanted.into())));
+    }
+}
+
+#[test]
+fn a_hello_without_our_magic_is_not_ours() {
+    let mut bytes = frame_of(FrameKind::Hello);
+    bytes[HEADER_BYTES] = b'M';
+    let found = answer(&mut half_in(HandshakeState::AwaitHello), &bytes);
+    assert!(
+        matches!(found, Some(CloseReason::NotMycelium(_))),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn versions_that_do_not_meet_are_incompatible() {
+    let next = PROTOCOL_VERSION + 1;
+    let mut bytes = frame_of(FrameKind::Hello);
+    for at in [HEADER_BYTES + 8, HEADER_BYTES + 10] {
+        bytes[at..at + 2].copy_from_slice(&next.to_le_bytes());
+    }
+    let wanted = Incompatibility::Versions {
+        ours: (PROTOCOL_VERSION, PROTOCOL_VERSION),
+        theirs: (next, next),
+    };
+    let found = answer(&mut half_in(HandshakeState::AwaitHello), &bytes);
+    assert_eq!(found, Some(CloseReason::Incompatible(wanted)));
+}
+
+#[test]
+fn any_other_byte_in_the_probe_is_an_incompatible_build() {
+    let bytes = frame_of(FrameKind::Hello);
+    let probe_bytes = usize::from(u16::from_le_bytes([bytes[44], bytes[45]]));
+    assert!(probe_bytes > 80, "the probe has all of its fields");
+    let wanted = Some(CloseReason::Incompatible(Incompatibility::ArchiveFormat));
+    for at in 0..probe_bytes {
+        let mut bytes = bytes.clone();
+        bytes[HEADER_BYTES + 80 + at] ^= 1;
+        let found = answer(&mut half_in(HandshakeState::AwaitHello), &bytes);
+        assert_eq!(found, wanted, "byte {at}");
+    }
+}
+
+#[test]
+fn our_own_hello_sent_back_is_a_replay() {
+    let bytes = written(|half| half.hello(&hello("book-1", LOCAL_NONCE)).expect("fits"));
+    let found = answer(&mut half_in(HandshakeState::AwaitHello), &bytes);
+    assert_eq!(found, Some(CloseReason::Replayed));
+}
+
+#[test]
+fn a_recorded_handshake_does_not_open_another_connection() {
+    let mut half = ReceiveHalf::new(Limits::default(), LOCAL_NONCE + 1);
+    assert_eq!(answer(&mut half, &handshake()), Some(CloseReason::Replayed));
+}
+
+#[test]
+fn lengths_above_the_limit_of_phase_and_kind_are_refused() {
+    let limits = Limits::default();
+    let control = 4_096;
+    let message = limits.message_bytes + 32;
+    let cases = [
+        (
+            HandshakeState::AwaitHello,
+            FrameKind::Hello,
+            limits.handshake_frame_bytes,
+        ),
+        (
+            HandshakeState::AwaitConfirm,
+            FrameKind::Message,
+            limits.handshake_frame_bytes,
+        ),
+        (HandshakeState::Open, FrameKind::Resolve, control),
+        (HandshakeState::Open, FrameKind::Message, message),
+    ];
+    for (state, kind, limit) in cases {
+        for length in [limit + 1, u32::MAX] {
+            let header = Header {
+                length,
+                ..Header::new(kind)
+            };
+            let found = answer(&mut half_in(state), &header.encode());
+            assert_eq!(found, Some(CloseReason::FrameTooLarge { length, limit }));
+        }
+    }
+}
+
+#[test]
+fn payloads_that_do_not_fit_their_kind_are_malformed() {
+    let two_hundred = [0xff; 200];
+    for &kind in FrameKind::ALL {
+        let state = match kind {
+            FrameKind::Hello => HandshakeState::AwaitHello,
+            FrameKind::Confirm => HandshakeState::AwaitConfirm,
+            FrameKind::Message => continue,
+            _ => HandshakeState::Open,
+        };
+        let mut bytes = Header::new(kind).with_payload(200).encode().to_vec();
+        bytes.extend_from_slice(&two_hundred);
+        bytes.resize(240, 0);
+        let found = answer(&mut half_in(state), &bytes);
+        match kind {
+            FrameKind::Hello => assert!(matches!(found, Some(CloseReason::NotMycelium(_)))),
+            _ => assert!(
+                matches!(found, Some(CloseReason::Malformed { kind: named, .. }) if named == kind),
+                "{kind}: {found:?}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn payloads_cut_short_are_malformed() {
+    for &kind in FrameKind::ALL {
+        let state = match kind {
+            FrameKind::Hello => HandshakeState::AwaitHello,
+            FrameKind::Confirm => HandshakeState::AwaitConfirm,
+            // A name has no least length, the others have no payload or any.
+            FrameKind::Resolve
+            | FrameKind::Unbound
+            | FrameKind::Message
+            | FrameKind::Stop
+            | FrameKind::Kill
+            | FrameKind::Unbind => continue,
+            _ => HandshakeState::Open,
+        };
+        let whole = frame_of(kind);
+        let shortest = usize::from(kind == FrameKind::Resolved);
+        let longest = match kind {
+            FrameKind::Bind => 24,
+            FrameKind::Resolved => 28,
+            FrameKind::Ended | FrameKind::Close => 1,
+            _ => u32::from_le_bytes([whole[0], whole[1], whole[2], whole[3]]) as usize - 32,
+        };
+        for payload_bytes in shortest..longest {
+            let mut bytes = whole.clone();
+            let length = u32::try_from(HEADER_BYTES + payload_bytes).expect("short");
+            bytes[0..4].copy_from_slice(&length.to_le_bytes());
+            bytes.truncate((length as usize).next_multiple_of(16));
+            let found = answer(&mut half_in(state), &bytes);
+            let named = matches!(
+                found,
+                Some(CloseReason::Malformed { kind: named, .. }) if named == kind
+            );
+            let early = kind == FrameKind::Hello && payload_bytes < 8;
+            assert!(
+                named || early && matches!(found, Some(CloseReason::NotMycelium(_))),
+                "{kind} of {payload_bytes}: {found:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn ids_are_bound_once_and_below_the_limit() {
+    let limits = Limits {
+        bindings: 4,
+        ..Limits::default()
+    };
+    let bound = |number| written(|half: &mut SendHalf| half.bind(binding(number), &bind(), 16));
+    let mut half = opened(limits);
+    assert_eq!(answer(&mut half, &bound(3)), None);
+    let twice = answer(&mut half, &bound(3));
+    assert_eq!(twice, Some(CloseReason::BindingInUse(binding(3))));
+    let beyond = answer(&mut opened(limits), &bound(4));
+    assert_eq!(beyond, Some(CloseReason::TooManyBindings { limit: 4 }));
+}
+
+#[test]
+fn an_unbound_id_is_free_for_the_next_binding() {
+    let bytes = written(|half| {
+        half.bind(binding(0), &bind(), 16);
+        send(half, 0, &1_u64);
+        half.unbind(binding(0));
+        half.handle_credit(
+            binding(0),
+            Credit {
+                confirmed: 1,
+                refused: 0,
+                returned_bytes: 48,
+            },
+        )
+        .expect("true credit");
+        half.handle_unbound(binding(0)).expect("asked for");
+        half.bind(binding(0), &bind(), 16);
+        send(half, 0, &2_u64);
+    });
+    assert_eq!(answer(&mut opened(Limits::default()), &bytes), None);
+}
+
+/// A message on binding 3, then a frame that carries one less than the sequence it should.
+fn one_behind(calls: fn(&mut SendHalf)) -> Vec<u8> {
+    let mut start = 0;
+    let mut bytes = written(|half| {
+        half.bind(binding(3), &bind(), 16);
+        send(half, 3, &1_u64);
+        start = half.pending_bytes();
+        calls(half);
+    });
+    bytes[start + 12] -= 1;
+    bytes
+}
+
+#[test]
+fn what_follows_a_message_names_it() {
+    let out_of_order = |wanted, found| CloseReason::OutOfOrder {
+        binding: binding(3),
+        wanted,
+        found,
+    };
+    let cases: [(fn(&mut SendHalf), _); 3] = [
+        (|half| send(half, 3, &2_u64), out_of_order(2, 1)),
+        (|half| half.stop(binding(3)), out_of_order(1, 0)),
+        (|half| half.unbind(binding(3)), out_of_order(1, 0)),
+    ];
+    for (calls, wanted) in cases {
+        let found = answer(&mut opened(Limits::default()), &one_behind(calls));
+        assert_eq!(found, Some(wanted));
+    }
+}
+
+#[test]
+fn answers_about_bindings_that_are_not_ours_are_refused() {
+    let mut half = SendHalf::new(Limits::default());
+    let unknown = Err(CloseReason::UnknownBinding(binding(5)));
+    let window = Window::full(16, 1 << 20);
+    assert_eq!(half.handle_bound(binding(5), window), unknown);
+    assert_eq!(half.handle_credit(binding(5), Credit::default()), unknown);
+    assert_eq!(half.handle_ended(binding(5)), unknown);
+    assert_eq!(half.handle_unbound(binding(5)), unknown);
+}
+
+#[test]
+fn a_target_answers_a_binding_once() {
+    let mut half = SendHalf::new(Limits::default());
+    let window = Window::full(16, 1 << 20);
+    half.bind(binding(0), &bind(), 16);
+    half.bind(binding(1), &bind(), 16);
+    assert_eq!(half.handle_bound(binding(0), window), Ok(()));
+    let again = half
+        .handle_bound(binding(0), window)
+        .map_err(|reason| reason.code());
+    let malformed = CloseReason::Malformed {
+        kind: FrameKind::Bound,
+        what: "",
+    }
+    .code();
+    assert_eq!(again, Err(malformed));
+    assert_eq!(half.handle_ended(binding(1)), Ok(()));
+    assert!(half.handle_bound(binding(1), window).is_err());
+    assert!(half.handle_ended(binding(1)).is_err());
+}
+
+#[test]
+fn a_binding_is_not_let_go_with_messages_outstanding() {
+    let mut half = SendHalf::new(Limits::default());
+    half.bind(binding(0), &bind(), 16);
+    send(&mut half, 0, &1_u64);
+    assert!(half.handle_unbound(binding(0)).is_err(), "nobody asked");
+    half.unbind(binding(0));
+    assert!(
+        half.handle_unbound(binding(0)).is_err(),
+        "one is outstanding"
+    );
+    let forged = Credit {
+        confirmed: 2,
+        refused: 0,
+        returned_bytes: 96,
+    };
+    let refused = half.handle_credit(binding(0), forged);
+    assert_eq!(
+        refused,
+        Err(CloseReason::CreditForged {
+            binding: binding(0)
+        })
+    );
+    assert_eq!(half.totals().in_flight, 1);
+}
+
+#[test]
+fn the_peer_reads_code_and_text_of_every_reason() {
+    let reasons = [
+        (1, "Requested", CloseReason::Requested),
+        (2, "NotMycelium", CloseReason::NotMycelium("\"x\"".into())),
+        (3, "Incompatible", Incompatibility::ArchiveFormat.into()),
+        (4, "Replayed", CloseReason::Replayed),
+        (
+            5,
+            "WrongNode",
+            CloseReason::WrongNode {
+                wanted: "a".into(),
+                found: "b".into(),
+            },
+        ),
+        (
+            6,
+            "DuplicateNode",
+            CloseReason::DuplicateNode("a".parse().expect("valid")),
+        ),
+        (7, "HandshakeTimeout", CloseReason::HandshakeTimeout),
+        (8, "UnknownKind", CloseReason::UnknownKind(99)),
+        (
+            9,
+            "Malformed",
+            CloseReason::Malformed {
+                kind: FrameKind::Bind,
+                what: "x",
+            },
+        ),
+        (
+            10,
+            "Unexpected",
+            CloseReason::Unexpected {
+                kind: FrameKind::Bind,
+                state: HandshakeState::AwaitHello,
+            },
+        ),
+        (
+            11,
+            "FrameTooLarge",
+            CloseReason::FrameTooLarge {
+                length: 2,
+                limit: 1,
+            },
+        ),
+        (
+            12,
+            "UnknownBinding",
+            CloseReason::UnknownBinding(binding(1)),
+        ),
+        (13, "BindingInUse", CloseReason::BindingInUse(binding(1))),
+        (
+            14,
+            "TooManyBindings",
+            CloseReason::TooManyBindings { limit: 1 },
+        ),
+        (15, "TooManyWrongKeys", CloseReason::TooManyWrongKeys),
+        (
+            16,
+            "OutOfOrder",
+            CloseReason::OutOfOrder {
+                binding: binding(1),
+                wanted: 2,
+                found: 1,
+            },
+        ),
+        (
+            17,
+            "CreditExceeded",
+            CloseReason::CreditExceeded {
+                binding: binding(1),
+            },
+        ),
+        (
+            18,
+            "CreditForged",
+            CloseReason::CreditForged {
+                binding: binding(1),
+            },
+        ),
+        (
+            19,
+            "Corrupt",
+            CloseReason::Corrupt("é".repeat(3_000).into()),
+        ),
+    ];
+    for (code, name, reason) in reasons {
+        assert_eq!(reason.code(), code);
+        assert_eq!(reason.is_orderly(), code == 1);
+        let row = format!("| {code} | `{name}` |");
+        assert!(DOCUMENT.contains(&row), "docs/wire-format.md lacks {row}");
+        let mut seen = None;
+        let bytes = written(|half| half.close(&reason));
+        read_all(&mut opened(Limits::default()), &bytes, |event| {
+            if let Event::Close(reason) = event {
+                seen = Some(reason);
+            }
+        })
+        .expect("legal");
+        assert_eq!(seen, Some(reason.seen_by_peer()));
+    }
+}
+
+#[test]
+fn confirming_twice_is_unexpected() {
+    let confirm = written(|half| half.confirm(LOCAL_NONCE));
+    let hello = written(|half| half.hello(&hello("peer", PEER_NONCE)).expect("fits"));
+    let mut half = half_in(HandshakeState::AwaitHello);
+    let found = answer(&mut half, &[hello, confirm.clone(), confirm].concat());
+    let wanted = CloseReason::Unexpected {
+        kind: FrameKind::Confirm,
+        state: HandshakeState::Open,
+    };
+    assert_eq!(found, Some(wanted));
+}

@@ -1,0 +1,8 @@
+//! The protocol seen from outside: its bytes, any cut of them, hostile peers, two honest ones.
+
+mod golden;
+mod hostile;
+
+mod pair;
+mod streams;
+mod support;

@@ -1,0 +1,109 @@
+//! What the tests share: an introduced node, bytes out of one half, bytes into the other.
+
+use mycelium_wire::{
+    Bind, BindingId, CloseReason, Event, Hello, Limits, NodeId, ReceiveHalf, SendHalf,
+    rkyv::util::AlignedVec,
+};
+
+pub(crate) const LOCAL_NONCE: u128 = 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10;
+pub(crate) const PEER_NONCE: u128 = 0x1112_1314_1516_1718_191a_1b1c_1d1e_1f20;
+
+pub(crate) fn hello(name: &str, nonce: u128) -> Hello {
+    Hello {
+        node: NodeId::new(
+            name.parse().expect("a valid name"),
+            0x2122_2324_2526_2728_292a_2b2c_2d2e_2f30,
+        ),
+        nonce,
+        boot_id: 0x3132_3334_3536_3738_393a_3b3c_3d3e_3f40,
+        uid: 1_000,
+        pid: 4_242,
+        message_limit_bytes: 1 << 20,
+        addresses: vec!["unix:/run/book-1.sock".into(), "tcp:127.0.0.1:7000".into()],
+    }
+}
+
+pub(crate) fn binding(number: u32) -> BindingId {
+    BindingId::from_u32(number)
+}
+
+pub(crate) fn bind() -> Bind {
+    Bind {
+        actor: mycelium_wire::ActorId::from_u64(7),
+        key: mycelium_wire::ExportKey::from_u64(0x4142_4344_4546_4748),
+        fingerprint: 0x5152_5354_5556_5758,
+        type_name: "Book".into(),
+    }
+}
+
+/// What the calls wrote.
+pub(crate) fn written(calls: impl FnOnce(&mut SendHalf)) -> Vec<u8> {
+    let mut half = SendHalf::new(Limits::default());
+    calls(&mut half);
+    transmit(&mut half)
+}
+
+pub(crate) fn transmit(half: &mut SendHalf) -> Vec<u8> {
+    let mut spare = AlignedVec::new();
+    half.poll_transmit(&mut spare);
+    spare.to_vec()
+}
+
+pub(crate) fn send<T: mycelium_wire::Wire>(half: &mut SendHalf, number: u32, message: &T) {
+    half.send(binding(number), &mut (), &mut |encoder| {
+        encoder.encode(message)
+    })
+    .expect("there is credit");
+}
+
+/// Reads as a driver does: into the spare room only. Gives back how many bytes fitted.
+pub(crate) fn read_some(half: &mut ReceiveHalf, bytes: &[u8]) -> usize {
+    let buffer = half.buffer();
+    let count = bytes.len().min(buffer.capacity() - buffer.len());
+    buffer.extend_from_slice(&bytes[..count]);
+    count
+}
+
+/// Reads everything and passes every event on, up to the first error.
+pub(crate) fn read_all(
+    half: &mut ReceiveHalf,
+    mut bytes: &[u8],
+    mut handle: impl FnMut(Event<'_>),
+) -> Result<(), CloseReason> {
+    while !bytes.is_empty() {
+        let count = read_some(half, bytes);
+        assert!(count > 0, "the buffer always has room");
+        bytes = &bytes[count..];
+        while let Some(event) = half.poll_event()? {
+            handle(event);
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of a peer's whole handshake.
+pub(crate) fn handshake() -> Vec<u8> {
+    written(|half| {
+        half.hello(&hello("peer", PEER_NONCE)).expect("fits");
+        half.confirm(LOCAL_NONCE);
+    })
+}
+
+/// A half whose peer has finished its handshake.
+pub(crate) fn opened(limits: Limits) -> ReceiveHalf {
+    let mut half = ReceiveHalf::new(limits, LOCAL_NONCE);
+    read_all(&mut half, &handshake(), |_| {}).expect("a correct handshake");
+    half
+}
+
+/// An event as text, with the payload of a message: what two runs are compared by.
+pub(crate) fn describe(event: &Event<'_>) -> String {
+    match event {
+        Event::Message { binding, frame } => format!(
+            "Message {binding} #{} {:?}",
+            frame.header().sequence,
+            frame.payload()
+        ),
+        other => format!("{other:?}"),
+    }
+}
