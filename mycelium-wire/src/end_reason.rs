@@ -66,3 +66,52 @@ impl EndReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rkyv::util::AlignedVec;
+
+    use super::EndReason;
+    use crate::TEXT_LIMIT_BYTES;
+
+    fn travelled(reason: &EndReason) -> EndReason {
+        let mut payload = AlignedVec::new();
+        reason.write(&mut payload);
+        EndReason::read(&payload).expect("what we write is legal")
+    }
+
+    #[test]
+    fn every_reason_arrives_as_it_left() {
+        let reasons = [
+            EndReason::Stopped,
+            EndReason::Failed("no price".into()),
+            EndReason::Failed("".into()),
+            EndReason::Panicked("index out of bounds".into()),
+            EndReason::Killed,
+            EndReason::NoSuchActor,
+            EndReason::WrongType {
+                found: "Book".into(),
+            },
+        ];
+        for reason in reasons {
+            assert_eq!(travelled(&reason), reason);
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let euros = "€".repeat(TEXT_LIMIT_BYTES);
+        let whole = TEXT_LIMIT_BYTES / "€".len();
+        let cut = EndReason::Failed("€".repeat(whole).into());
+        assert_eq!(travelled(&EndReason::Failed(euros.into())), cut);
+    }
+
+    #[test]
+    fn what_no_sender_writes_is_refused() {
+        let too_long = [&[2][..], &[b'a'; TEXT_LIMIT_BYTES + 1]].concat();
+        let refused: [&[u8]; 6] = [&[], &[0], &[7], b"\x01because", b"\x02\xff", &too_long];
+        for payload in refused {
+            assert!(EndReason::read(payload).is_err(), "{payload:?}");
+        }
+    }
+}

@@ -368,3 +368,50 @@ fn in_order(binding: BindingId, wanted: u32, found: u32) -> Result<(), CloseReas
         found,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{HandshakeState, ReceiveHalf, Session};
+    use crate::{BindingId, CloseReason, Event, FrameDecoder, FrameKind, Header, Limits};
+
+    #[test]
+    fn sequences_wrap() {
+        let binding = BindingId::from_u32(0);
+        let limits = Limits::default();
+        let mut half = ReceiveHalf {
+            decoder: FrameDecoder::new(limits),
+            session: Session {
+                limits,
+                local_nonce: 0,
+                state: HandshakeState::Open,
+                bindings: vec![Some(u32::MAX - 1)],
+            },
+        };
+        for sequence in [u32::MAX, 0, 1] {
+            let header = Header {
+                binding,
+                sequence,
+                ..Header::new(FrameKind::Message)
+            };
+            half.buffer().extend_from_slice(&header.encode());
+            let event = half.poll_event();
+            assert!(
+                matches!(event, Ok(Some(Event::Message { .. }))),
+                "{event:?}"
+            );
+        }
+        let stop = Header {
+            binding,
+            sequence: 0,
+            ..Header::new(FrameKind::Stop)
+        };
+        half.buffer().extend_from_slice(&stop.encode());
+        let refused = half.poll_event().expect_err("the last was 1");
+        let wanted = CloseReason::OutOfOrder {
+            binding,
+            wanted: 1,
+            found: 0,
+        };
+        assert_eq!(refused, wanted);
+    }
+}

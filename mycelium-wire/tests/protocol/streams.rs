@@ -175,6 +175,37 @@ fn a_claim_of_four_gigabytes_takes_no_memory() {
 }
 
 #[test]
+fn long_messages_take_one_buffer_each_and_never_two_at_a_time() {
+    let sizes = [
+        149_000, 10, 70_000, 120_000, 65_000, 149_900, 66_000, 3, 140_000,
+    ];
+    let bytes = stream(&sizes);
+    let long = sizes.iter().filter(|size| **size > 65_000).count() as u64;
+    for piece in [1_000, 4_096, 65_536, 1 << 20] {
+        let mut half = ReceiveHalf::new(limits(), LOCAL_NONCE);
+        let mut count = 0;
+        let allocated = measure(|| {
+            for piece in bytes.chunks(piece) {
+                read_all(&mut half, piece, |event| {
+                    count += usize::from(matches!(event, Event::Message { .. }));
+                })
+                .expect("a legal stream");
+            }
+        });
+        assert_eq!(count, sizes.len() + 1);
+        let small = 1 << 10;
+        let most = frame_bytes(limits().message_bytes as usize) as u64 + NORMAL_BYTES + small;
+        assert!(allocated.bytes_max <= most, "{piece}: {allocated:?}");
+        // The normal buffer, and what the other kinds of events are made of.
+        let other = 40;
+        assert!(
+            allocated.count_total <= long + other,
+            "{piece}: {allocated:?}"
+        );
+    }
+}
+
+#[test]
 fn a_closed_half_holds_nothing_however_much_is_read() {
     let mut half = opened(Limits::default());
     let close = frame_of(FrameKind::Close);
