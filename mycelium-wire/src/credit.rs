@@ -346,6 +346,21 @@ mod tests {
     }
 
     #[test]
+    fn a_returned_message_has_a_header_at_least() {
+        let mut real = window(16, 4_096);
+        real.charge(frame_bytes(8));
+        real.charge(frame_bytes(8));
+        for returned_bytes in [0, HEADER_BYTES as u64 - 1] {
+            let credit = Credit {
+                confirmed: 1,
+                refused: 0,
+                returned_bytes,
+            };
+            assert!(real.handle_credit(credit).is_err(), "{returned_bytes}");
+        }
+    }
+
+    #[test]
     fn a_message_larger_than_the_window_passes_alone() {
         let mut real = window(16, 1_000);
         assert!(real.has_room(frame_bytes(50_000)));

@@ -226,3 +226,69 @@ impl fmt::Debug for Frame<'_> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{FrameDecoder, NORMAL_BYTES, SPARE_BYTES};
+    use crate::{FrameKind, Header, Limits};
+
+    fn opened() -> FrameDecoder {
+        let mut decoder = FrameDecoder::new(Limits::default());
+        decoder.open(Limits::default());
+        decoder
+    }
+
+    fn spare_bytes(decoder: &mut FrameDecoder) -> usize {
+        let buffer = decoder.buffer();
+        buffer.capacity() - buffer.len()
+    }
+
+    fn frame(payload_bytes: usize) -> Vec<u8> {
+        let header = Header::new(FrameKind::Message).with_payload(payload_bytes);
+        let mut bytes = header.encode().to_vec();
+        bytes.resize(header.frame_bytes(), 0);
+        bytes
+    }
+
+    #[test]
+    fn there_is_room_for_the_rest_of_a_frame_that_has_begun() {
+        let before = frame(40_000);
+        for payload_bytes in [20_000, 50_000, 65_000, 500_000] {
+            let mut decoder = opened();
+            let begun = frame(payload_bytes);
+            decoder.buffer().extend_from_slice(&before);
+            decoder.buffer().extend_from_slice(&begun[..100]);
+            assert!(matches!(decoder.next_frame(), Ok(Some(_))));
+            assert!(matches!(decoder.next_frame(), Ok(None)));
+            assert!(spare_bytes(&mut decoder) >= begun.len() - 100);
+            assert_eq!(decoder.pending(), &begun[..100]);
+        }
+    }
+
+    #[test]
+    fn there_is_room_for_the_next_frame_whatever_is_left_of_the_last() {
+        let mut decoder = opened();
+        let bytes = frame(1_000).repeat(1_000);
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let spare = spare_bytes(&mut decoder);
+            assert!((SPARE_BYTES..=NORMAL_BYTES).contains(&spare), "{spare}");
+            let (now, later) = rest.split_at(rest.len().min(spare));
+            decoder.buffer().extend_from_slice(now);
+            rest = later;
+            while let Some(_frame) = decoder.next_frame().expect("legal frames") {}
+        }
+    }
+
+    #[test]
+    fn the_room_of_a_detached_frame_comes_back_when_it_is_dropped() {
+        let mut decoder = opened();
+        decoder.buffer().extend_from_slice(&frame(30_000));
+        let kept = decoder
+            .next_frame()
+            .map(|frame| frame.map(super::Frame::detach));
+        assert!(spare_bytes(&mut decoder) < NORMAL_BYTES);
+        drop(kept);
+        assert_eq!(spare_bytes(&mut decoder), NORMAL_BYTES);
+    }
+}

@@ -110,17 +110,18 @@ fn a_hello_without_our_magic_is_not_ours() {
 
 #[test]
 fn versions_that_do_not_meet_are_incompatible() {
-    let next = PROTOCOL_VERSION + 1;
-    let mut bytes = frame_of(FrameKind::Hello);
-    for at in [HEADER_BYTES + 8, HEADER_BYTES + 10] {
-        bytes[at..at + 2].copy_from_slice(&next.to_le_bytes());
-    }
-    let wanted = Incompatibility::Versions {
-        ours: (PROTOCOL_VERSION, PROTOCOL_VERSION),
-        theirs: (next, next),
+    let ours = (PROTOCOL_VERSION, PROTOCOL_VERSION);
+    let hello_of = |theirs: (u16, u16)| {
+        let mut bytes = frame_of(FrameKind::Hello);
+        bytes[HEADER_BYTES + 8..HEADER_BYTES + 10].copy_from_slice(&theirs.0.to_le_bytes());
+        bytes[HEADER_BYTES + 10..HEADER_BYTES + 12].copy_from_slice(&theirs.1.to_le_bytes());
+        answer(&mut half_in(HandshakeState::AwaitHello), &bytes)
     };
-    let found = answer(&mut half_in(HandshakeState::AwaitHello), &bytes);
-    assert_eq!(found, Some(CloseReason::Incompatible(wanted)));
+    for theirs in [(ours.1 + 1, ours.1 + 1), (0, ours.0 - 1)] {
+        let wanted = Incompatibility::Versions { ours, theirs };
+        assert_eq!(hello_of(theirs), Some(CloseReason::Incompatible(wanted)));
+    }
+    assert_eq!(hello_of((0, u16::MAX)), None);
 }
 
 #[test]
