@@ -28,8 +28,8 @@ const SWEEP_BINDINGS: usize = 256;
 
 /// The frame queue of a binding, without its message type.
 pub(crate) trait InboundQueue: Send + Sync {
-    /// The peer bound (again); frames of this binding carry the epoch.
-    fn bind(&self, inbound: InboundBinding, window: Window) -> Epoch;
+    /// The peer bound (again), and is told the window; frames of this binding carry the epoch.
+    fn bind(&self, inbound: InboundBinding, window: Window) -> Result<Epoch, EndReason>;
 
     /// The peer gave a binding up, after so many messages.
     fn unbind(&self, epoch: Epoch, received_messages: u64);
@@ -107,22 +107,14 @@ impl Inbound {
         self.refused.clear();
     }
 
-    /// The peer binds an actor.
-    ///
-    /// # Errors
-    ///
-    /// The reason to answer with: no such actor (or a wrong key), or another message type.
-    pub fn bind(
-        &mut self,
-        binding: BindingId,
-        bind: &Bind,
-        message_limit_bytes: u32,
-    ) -> Result<Window, EndReason> {
-        let bound = self.open(binding, bind, message_limit_bytes);
-        if bound.is_err() {
+    /// The peer binds an actor, and is told whether it may.
+    pub fn bind(&mut self, binding: BindingId, bind: &Bind, message_limit_bytes: u32) {
+        if let Err(reason) = self.open(binding, bind, message_limit_bytes) {
             self.refused.insert(binding, Credit::default());
+            if let Some(link) = self.link.upgrade() {
+                link.ended(self.inbound(binding), &reason);
+            }
         }
-        bound
     }
 
     fn open(
@@ -130,14 +122,14 @@ impl Inbound {
         binding: BindingId,
         bind: &Bind,
         message_limit_bytes: u32,
-    ) -> Result<Window, EndReason> {
+    ) -> Result<(), EndReason> {
         let exports = self.node.exports();
         let window = Window::full(exports.capacity_messages(bind)?, message_limit_bytes);
         let queue = match self.queues.get(&bind.actor).and_then(Weak::upgrade) {
             Some(queue) => queue,
             None => exports.open(bind, self.link.clone())?,
         };
-        let epoch = queue.bind(self.inbound(binding), window);
+        let epoch = queue.bind(self.inbound(binding), window)?;
         self.remember(bind.actor, &queue);
         let bound = Bound {
             queue,
@@ -148,7 +140,7 @@ impl Inbound {
             chunk: BytesMut::new(),
         };
         self.bindings.insert(binding, bound);
-        Ok(window)
+        Ok(())
     }
 
     /// A message arrived; it is staged until [`flush`](Self::flush), or refused there with its

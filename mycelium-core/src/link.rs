@@ -7,7 +7,7 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use mycelium_wire::{
-    BindingId, CloseReason, Credit, Encoder, EndReason, NodeId, Resolved, WireError,
+    BindingId, CloseReason, Credit, Encoder, EndReason, NodeId, Resolved, Window, WireError,
 };
 
 use crate::Remote;
@@ -50,7 +50,13 @@ pub enum LinkRefusal {
     /// The peer's place was taken by a later incarnation.
     #[error("the node has been restarted")]
     Stale,
-    /// The message could not be encoded.
+    /// The link holds as many bindings as it may; drop refs to some of the peer's actors.
+    #[error("the link is bound to as many actors as it may be")]
+    TooManyBindings,
+    /// The peer did not answer in time.
+    #[error("the node did not answer in time")]
+    Timeout,
+    /// The message or name could not be encoded.
     #[error(transparent)]
     Wire(#[from] WireError),
 }
@@ -68,7 +74,11 @@ pub trait Link: Send + Sync + 'static {
 
     /// The one `Remote` for an actor of the peer, so that all refs to it share a binding and its
     /// order.
-    fn attach(self: Arc<Self>, actor: Resolved) -> Arc<Remote>;
+    ///
+    /// # Errors
+    ///
+    /// [`LinkRefusal::TooManyBindings`], or that the peer is down.
+    fn attach(self: Arc<Self>, actor: Resolved) -> Result<Arc<Remote>, LinkRefusal>;
 
     /// Encodes a message into the link's buffer, within the credit of the binding. Never waits.
     ///
@@ -85,6 +95,9 @@ pub trait Link: Send + Sync + 'static {
 
     /// The last ref of the binding is gone.
     fn detach(&self, binding: BindingId);
+
+    /// Tells the peer that one of its bindings is accepted, with this window.
+    fn bound(&self, inbound: InboundBinding, window: Window);
 
     /// Tells the peer what was taken from one of its bindings.
     fn credit(&self, inbound: InboundBinding, credit: Credit);

@@ -15,8 +15,8 @@ use tokio::{runtime::Handle, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Actor, ActorRef, Context, DeadLetter, DeadLetters, Extensions, Link, LinkKind, LocalRef,
-    Message, NodeBuilder, RemoteRef, SpawnOptions, StopReason, TooManyExports,
+    Actor, ActorRef, Context, DeadLetter, DeadLetters, Extensions, Link, LinkKind, LinkRefusal,
+    LocalRef, Message, NodeBuilder, RemoteRef, SpawnOptions, StopReason, TooManyExports,
     cell::{
         Cell, Control, Front, erase,
         owner::{Body, Owned, OwnerTask, step},
@@ -206,13 +206,20 @@ impl Node {
     }
 
     /// A ref to an actor of a peer, from what the peer told about it.
-    pub fn remote_ref<M: Wire>(link: Arc<dyn Link>, actor: Resolved) -> ActorRef<M> {
+    ///
+    /// # Errors
+    ///
+    /// [`LinkRefusal::TooManyBindings`], or that the peer is down.
+    pub fn remote_ref<M: Wire>(
+        link: Arc<dyn Link>,
+        actor: Resolved,
+    ) -> Result<ActorRef<M>, LinkRefusal> {
         let kind = link.kind();
-        let remote = RemoteRef::new(Codec::new(), link.attach(actor));
-        match kind {
+        let remote = RemoteRef::new(Codec::new(), link.attach(actor)?);
+        Ok(match kind {
             LinkKind::Unix => ActorRef::Unix(remote),
             LinkKind::Tcp => ActorRef::Tcp(remote),
-        }
+        })
     }
 
     /// A link is up for the first time.

@@ -106,10 +106,13 @@ impl<M: Message> RemoteRef<M> {
                 message,
                 reason: reason.into(),
             },
-            (None, LinkRefusal::NoCredit) => SendError::Full(message),
+            (None, LinkRefusal::NoCredit | LinkRefusal::TooManyBindings) => {
+                SendError::Full(message)
+            }
             (None, LinkRefusal::Reconnecting) => SendError::LinkDown(message),
             (None, LinkRefusal::NodeDown) => SendError::NodeDown(message),
             (None, LinkRefusal::Stale) => SendError::Stale(message),
+            (None, LinkRefusal::Timeout) => SendError::Timeout(message),
             (
                 None,
                 LinkRefusal::Wire(WireError::TooLarge {

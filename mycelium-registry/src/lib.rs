@@ -1,1 +1,13 @@
 //! Names for Mycelium actors, here and across nodes.
+//!
+//! [`Registry`] adds `register` and `resolve` to a node. A name belongs to one node; other nodes
+//! find it by asking over their links.
+
+mod error;
+mod registry;
+mod table;
+
+pub use crate::{
+    error::{RegisterError, ResolveError},
+    registry::Registry,
+};

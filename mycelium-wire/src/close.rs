@@ -89,6 +89,13 @@ pub enum CloseReason {
         limit: u32,
     },
 
+    /// The peer asked for more names than it read answers to.
+    #[error("the peer asks for names without reading the answers, {limit} wait")]
+    TooManyQuestions {
+        /// The most answers that may wait.
+        limit: usize,
+    },
+
     /// The peer tried too many keys that open no actor.
     #[error("the peer showed too many wrong keys")]
     TooManyWrongKeys,
@@ -157,6 +164,7 @@ impl CloseReason {
             Self::CreditExceeded { .. } => 17,
             Self::CreditForged { .. } => 18,
             Self::Corrupt(_) => 19,
+            Self::TooManyQuestions { .. } => 20,
             Self::ByPeer { code, .. } => *code,
         }
     }

@@ -28,6 +28,9 @@ impl Window {
     const INITIAL_MESSAGES: u32 = 16;
     const FULL_MESSAGES: u32 = 1024;
     const LEAST_BYTES: u32 = 256 << 10;
+    /// What the window holds besides the largest message: a target may keep less than this
+    /// unreported, and still no message waits for ever.
+    const SLACK_BYTES: usize = 64 << 10;
 
     /// The window that opens with `Bind`, before the target has answered: the first sends need no
     /// round trip.
@@ -41,7 +44,7 @@ impl Window {
     /// The window that a target grants with `Bound`; never below [`initial`](Self::initial) of the
     /// same capacity.
     pub fn full(capacity_messages: u32, message_limit_bytes: u32) -> Self {
-        let largest = frame_bytes(message_limit_bytes as usize);
+        let largest = frame_bytes(message_limit_bytes as usize).saturating_add(Self::SLACK_BYTES);
         Self {
             messages: capacity_messages.min(Self::FULL_MESSAGES),
             bytes: u32::try_from(largest)

@@ -17,10 +17,9 @@ use crate::{
 /// actors; `Bound`, `Credit`, `Ended` and `Unbound` of those that we made to its actors: two
 /// spaces of ids. The latter go to the [`SendHalf`](crate::SendHalf), which checks them.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Event<'a> {
     /// The peer introduced itself: answer with its nonce.
-    Hello(Hello),
+    Hello(Box<Hello>),
     /// The peer confirmed our nonce: the link is up.
     Up,
     /// The peer binds to an actor: answer with `bound` or `ended`.
@@ -231,7 +230,7 @@ impl Session {
             return Err(CloseReason::Replayed);
         }
         self.state = HandshakeState::AwaitConfirm;
-        Ok(Event::Hello(hello))
+        Ok(Event::Hello(Box::new(hello)))
     }
 
     fn handle_confirm<'a>(&mut self, frame: Frame<'a>) -> Result<Event<'a>, CloseReason> {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use mycelium_wire::{CloseReason, Codec, Window, WireError};
+use mycelium_wire::{CloseReason, Codec, EndReason, Window, WireError};
 
 use super::{
     Closed,
@@ -137,12 +137,11 @@ impl<M: Send + 'static> FrameQueue<M> {
     /// The actor is gone: the peer is told, after its credit.
     fn end(&self, reason: &StopReason) {
         self.refuse(&mut self.shut());
-        let Some(link) = self.link.upgrade() else {
-            return;
-        };
-        let ledgers = self.ledgers.lock();
-        for inbound in ledgers.epochs().filter_map(|epoch| ledgers.inbound(epoch)) {
-            link.ended(inbound, &reason.into());
+        let reason = EndReason::from(reason);
+        let mut ledgers = self.ledgers.lock();
+        let bound = ledgers.end(reason.clone());
+        if let Some(link) = self.link.upgrade() {
+            bound.for_each(|inbound| link.ended(inbound, &reason));
         }
     }
 
@@ -208,8 +207,14 @@ impl<M: Send + 'static> FrameQueue<M> {
 }
 
 impl<M: Send + 'static> InboundQueue for FrameQueue<M> {
-    fn bind(&self, inbound: InboundBinding, window: Window) -> Epoch {
-        self.ledgers.lock().bind(inbound, window)
+    fn bind(&self, inbound: InboundBinding, window: Window) -> Result<Epoch, EndReason> {
+        let mut ledgers = self.ledgers.lock();
+        let epoch = ledgers.bind(inbound, window)?;
+        if let Some(link) = self.link.upgrade() {
+            // Under the lock, so that it never comes after the word that the actor is gone.
+            link.bound(inbound, window);
+        }
+        Ok(epoch)
     }
 
     fn unbind(&self, epoch: Epoch, received_messages: u64) {

@@ -1,6 +1,6 @@
 //! [`Ledgers`]: what was taken of each binding, and what of it the peer has been told.
 
-use mycelium_wire::{Credit, Window};
+use mycelium_wire::{Credit, EndReason, Window};
 
 use crate::link::InboundBinding;
 
@@ -45,6 +45,7 @@ pub(super) struct Due {
 pub(super) struct Ledgers {
     open: Vec<Ledger>,
     last: Epoch,
+    ended: Option<EndReason>,
 }
 
 struct Ledger {
@@ -58,8 +59,15 @@ struct Ledger {
 }
 
 impl Ledgers {
-    /// Opens the ledger of a new binding.
-    pub(super) fn bind(&mut self, inbound: InboundBinding, window: Window) -> Epoch {
+    /// Opens the ledger of a new binding, unless the actor is gone.
+    pub(super) fn bind(
+        &mut self,
+        inbound: InboundBinding,
+        window: Window,
+    ) -> Result<Epoch, EndReason> {
+        if let Some(reason) = &self.ended {
+            return Err(reason.clone());
+        }
         self.last = Epoch(self.last.0 + 1);
         self.open.push(Ledger {
             epoch: self.last,
@@ -69,7 +77,13 @@ impl Ledgers {
             reported: Credit::default(),
             unbound_after: None,
         });
-        self.last
+        Ok(self.last)
+    }
+
+    /// The actor is gone: every open binding is to be told, and none is opened any more.
+    pub(super) fn end(&mut self, reason: EndReason) -> impl Iterator<Item = InboundBinding> {
+        self.ended = Some(reason);
+        self.open.iter().map(|ledger| ledger.inbound)
     }
 
     /// The peer gave the binding up after so many messages. Tells what is due at once.
@@ -179,7 +193,7 @@ mod tests {
     #[test]
     fn credit_is_due_at_half_the_window() {
         let mut ledgers = Ledgers::default();
-        let epoch = ledgers.bind(inbound(0), WINDOW);
+        let epoch = ledgers.bind(inbound(0), WINDOW).expect("the actor lives");
         let three = Taken {
             epoch,
             confirmed: 3,
@@ -204,9 +218,9 @@ mod tests {
     #[test]
     fn an_unbound_binding_is_closed_after_its_last_message() {
         let mut ledgers = Ledgers::default();
-        let old = ledgers.bind(inbound(0), WINDOW);
+        let old = ledgers.bind(inbound(0), WINDOW).expect("the actor lives");
         assert!(ledgers.unbind(old, 2).is_none());
-        let new = ledgers.bind(inbound(1), WINDOW);
+        let new = ledgers.bind(inbound(1), WINDOW).expect("the actor lives");
         let two = Taken {
             epoch: old,
             confirmed: 2,
@@ -224,9 +238,9 @@ mod tests {
     #[test]
     fn frames_of_a_lost_connection_return_no_credit() {
         let mut ledgers = Ledgers::default();
-        let lost = ledgers.bind(inbound(0), WINDOW);
+        let lost = ledgers.bind(inbound(0), WINDOW).expect("the actor lives");
         ledgers.forget(lost);
-        ledgers.bind(inbound(0), WINDOW);
+        ledgers.bind(inbound(0), WINDOW).expect("the actor lives");
         let many = Taken {
             epoch: lost,
             confirmed: 8,

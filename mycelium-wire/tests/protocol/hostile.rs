@@ -460,6 +460,11 @@ fn the_peer_reads_code_and_text_of_every_reason() {
             "Corrupt",
             CloseReason::Corrupt("é".repeat(3_000).into()),
         ),
+        (
+            20,
+            "TooManyQuestions",
+            CloseReason::TooManyQuestions { limit: 1 },
+        ),
     ];
     for (code, name, reason) in reasons {
         assert_eq!(reason.code(), code);

@@ -116,7 +116,7 @@ impl Node {
         };
         let hello = hello("node", local_nonce);
         node.send.hello(&hello).expect("fits");
-        node.expect(&Event::Hello(hello));
+        node.expect(&Event::Hello(Box::new(hello)));
         node
     }
 

@@ -1,0 +1,475 @@
+//! Loom models of the actor cell: its phase word and its local queue, the very sources that ship.
+//!
+//! [`Model`] stands for the owner task of `cell/owner.rs` without the actor: it enters, takes
+//! messages, rests or suspends, and ends, in the same order. A lost wake shows as a deadlock,
+//! which loom reports with the schedule that led there.
+
+#[path = "../src/mailbox/local.rs"]
+#[expect(dead_code, reason = "the models need no lengths")]
+mod local;
+#[path = "../src/cell/phase.rs"]
+#[expect(dead_code, reason = "the models need no turns")]
+mod phase;
+#[path = "../src/mailbox/waiters.rs"]
+mod waiters;
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    task::{Context, Poll},
+};
+
+use loom::{future::block_on, model::Builder, sync::Arc, thread};
+
+use crate::{
+    local::{Found, LocalQueue, Push},
+    phase::{Entry, Phase, Release, Signal, Wake},
+    sync::{Mutex, OwnerWaker},
+};
+
+/// What `src/sync.rs` is for the crate, with loom's types.
+mod sync {
+    use std::task::Waker;
+
+    pub(crate) use loom::sync::{
+        MutexGuard,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    };
+
+    #[derive(Default)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap()
+        }
+    }
+
+    /// The waker under a lock: loom has no `OnceLock`.
+    #[derive(Default)]
+    pub(crate) struct OwnerWaker(Mutex<Option<Waker>>);
+
+    impl OwnerWaker {
+        pub(crate) fn register(&self, waker: &Waker) {
+            self.0.lock().get_or_insert_with(|| waker.clone());
+        }
+
+        pub(crate) fn wake(&self) {
+            let waker = self.0.lock().clone();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// A message: who sent it, and its number among those of its sender.
+type Message = (u8, u8);
+
+/// The front of a cell.
+struct Cell {
+    phase: Phase,
+    queue: LocalQueue<Message>,
+    waker: OwnerWaker,
+}
+
+impl Cell {
+    fn new(capacity_messages: usize) -> Arc<Self> {
+        Arc::new(Self {
+            phase: Phase::new(),
+            queue: LocalQueue::new(capacity_messages),
+            waker: OwnerWaker::default(),
+        })
+    }
+
+    fn try_send(&self, message: Message) -> Push<Message> {
+        self.conclude(self.queue.try_push(message))
+    }
+
+    /// As `SendFuture` does it: polled until there is room or the queue is closed.
+    fn send(&self, message: Message) -> Push<Message> {
+        let (mut message, mut ticket) = (Some(message), None);
+        block_on(poll_fn(|cx| {
+            let push = std::task::ready!(self.queue.poll_push(&mut message, &mut ticket, cx));
+            Poll::Ready(self.conclude(push))
+        }))
+    }
+
+    fn conclude(&self, push: Push<Message>) -> Push<Message> {
+        if push == Push::Stored(Found::Empty) {
+            self.pay(self.phase.notify());
+        }
+        push
+    }
+
+    fn stop(&self) {
+        self.queue.close();
+        self.pay(self.phase.signal(Signal::Stop));
+    }
+
+    fn kill(&self) {
+        self.queue.close();
+        self.pay(self.phase.signal(Signal::Kill));
+    }
+
+    fn pay(&self, owed: Wake) {
+        if owed == Wake::Owner {
+            self.waker.wake();
+        }
+    }
+}
+
+/// Something a handler waits for.
+#[derive(Default)]
+struct Event(Mutex<(bool, Option<std::task::Waker>)>);
+
+impl Event {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut event = self.0.lock();
+        if event.0 {
+            return Poll::Ready(());
+        }
+        event.1 = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn fire(&self) {
+        let mut event = self.0.lock();
+        event.0 = true;
+        let waker = event.1.take();
+        drop(event);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// What the model's handler does with a message.
+enum Handler {
+    Returns,
+    /// Every message waits for the same event.
+    WaitsFor(Arc<Event>),
+    /// Nothing but a kill ends it.
+    WaitsForever,
+}
+
+/// The owner task of a cell, with a handler that notes what it was given.
+struct Model {
+    cell: Arc<Cell>,
+    handler: Handler,
+    batch: VecDeque<Message>,
+    is_suspended: bool,
+    handled: Vec<Message>,
+    /// The owner also leaves once it has handled so many.
+    enough: usize,
+}
+
+enum Turn {
+    Idle,
+    Suspended,
+    Ended,
+}
+
+impl Model {
+    fn new(cell: &Arc<Cell>, handler: Handler) -> Self {
+        Self {
+            cell: Arc::clone(cell),
+            handler,
+            batch: VecDeque::new(),
+            is_suspended: false,
+            handled: Vec::new(),
+            enough: usize::MAX,
+        }
+    }
+
+    /// Runs the owner until it has handled so many messages.
+    fn handle(mut self, messages: usize) -> Vec<Message> {
+        self.enough = messages;
+        block_on(poll_fn(|cx| self.poll(cx)));
+        self.handled
+    }
+
+    /// Runs the owner until it ends; gives what it handled and what it left.
+    fn run_to_the_end(mut self) -> (Vec<Message>, usize) {
+        block_on(poll_fn(|cx| self.poll(cx)));
+        let mut left = std::mem::take(&mut self.batch);
+        loop {
+            let before = left.len();
+            self.cell.queue.refill(&mut left);
+            if left.len() == before {
+                return (self.handled, left.len());
+            }
+        }
+    }
+
+    /// The loop of `OwnerTask::poll`.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.cell.waker.register(cx.waker());
+        match self.cell.phase.enter() {
+            Entry::Waits => return Poll::Pending,
+            Entry::Ended => return Poll::Ready(()),
+            Entry::Runs => {}
+        }
+        loop {
+            let release = match self.run(cx) {
+                Turn::Idle => self.cell.phase.rest(),
+                Turn::Suspended => self.cell.phase.suspend(),
+                Turn::Ended => {
+                    self.cell.queue.close();
+                    self.cell.phase.end();
+                    return Poll::Ready(());
+                }
+            };
+            if release == Release::Left {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// The loop of `Owned::run`.
+    fn run(&mut self, cx: &mut Context<'_>) -> Turn {
+        loop {
+            if self.cell.phase.is_killed() || self.handled.len() >= self.enough {
+                return Turn::Ended;
+            }
+            if !self.is_suspended {
+                let is_stopping = self.cell.phase.is_stopping();
+                let Some(message) = self.next_message() else {
+                    return if is_stopping { Turn::Ended } else { Turn::Idle };
+                };
+                self.handled.push(message);
+            }
+            self.is_suspended = match &self.handler {
+                Handler::Returns => false,
+                Handler::WaitsFor(event) => event.poll(cx).is_pending(),
+                Handler::WaitsForever => true,
+            };
+            if self.is_suspended {
+                self.cell.queue.wake_waiter();
+                return Turn::Suspended;
+            }
+        }
+    }
+
+    fn next_message(&mut self) -> Option<Message> {
+        if self.batch.is_empty() {
+            self.cell.queue.refill(&mut self.batch);
+        }
+        let message = self.batch.pop_front()?;
+        self.cell.queue.take();
+        Some(message)
+    }
+}
+
+fn model(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(model);
+}
+
+fn sent_by(sender: u8, handled: &[Message]) -> Vec<u8> {
+    let mine = handled.iter().filter(|(who, _)| *who == sender);
+    mine.map(|(_, number)| *number).collect()
+}
+
+#[test]
+fn the_owner_never_sleeps_with_a_message_stored_and_each_sender_keeps_its_order() {
+    model(2, || {
+        let cell = Cell::new(8);
+        let senders = [1, 2].map(|sender| {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                for number in 0..2 {
+                    assert!(matches!(cell.try_send((sender, number)), Push::Stored(_)));
+                }
+            })
+        });
+        let handled = Model::new(&cell, Handler::Returns).handle(4);
+        assert_eq!(sent_by(1, &handled), [0, 1]);
+        assert_eq!(sent_by(2, &handled), [0, 1]);
+        senders.map(|sender| sender.join().unwrap());
+    });
+}
+
+#[test]
+fn senders_that_wait_for_room_are_woken() {
+    model(2, || {
+        let cell = Cell::new(1);
+        let senders = [1, 2].map(|sender| {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                for number in 0..2 {
+                    assert!(matches!(cell.send((sender, number)), Push::Stored(_)));
+                }
+            })
+        });
+        let handled = Model::new(&cell, Handler::Returns).handle(4);
+        assert_eq!(sent_by(1, &handled), [0, 1]);
+        assert_eq!(sent_by(2, &handled), [0, 1]);
+        senders.map(|sender| sender.join().unwrap());
+    });
+}
+
+/// Also where the handler of the message before never returns: the room it left is known.
+#[test]
+fn a_sender_that_waits_behind_a_suspended_handler_is_woken() {
+    model(3, || {
+        let cell = Cell::new(1);
+        let sender = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                for number in 0..2 {
+                    assert!(matches!(cell.send((1, number)), Push::Stored(_)));
+                }
+                cell.kill();
+            })
+        };
+        let (handled, left) = Model::new(&cell, Handler::WaitsForever).run_to_the_end();
+        assert_eq!(handled.len() + left, 2);
+        sender.join().unwrap();
+    });
+}
+
+/// The later of two waiting sends is polled first each time: it must not pass.
+#[test]
+fn waiting_senders_are_served_in_the_order_they_came() {
+    model(3, || {
+        let cell = Cell::new(1);
+        let sender = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                assert!(matches!(cell.try_send((1, 0)), Push::Stored(_)));
+                let mut sends = [(Some((1, 2)), None), (Some((1, 1)), None)];
+                let mut has_begun = false;
+                block_on(poll_fn(|cx| {
+                    if !std::mem::replace(&mut has_begun, true) {
+                        // Numbered by the order in which they join the line.
+                        sends.reverse();
+                    } else if sends[0].0 == Some((1, 1)) {
+                        sends.reverse();
+                    }
+                    for (message, ticket) in &mut sends {
+                        if message.is_some()
+                            && let Poll::Ready(push) = cell.queue.poll_push(message, ticket, cx)
+                        {
+                            cell.conclude(push);
+                        }
+                    }
+                    if sends.iter().all(|(message, _)| message.is_none()) {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                }));
+            })
+        };
+        let handled = Model::new(&cell, Handler::Returns).handle(3);
+        assert_eq!(sent_by(1, &handled), [0, 1, 2]);
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn a_sender_that_gives_up_passes_its_turn_on() {
+    model(2, || {
+        let cell = Cell::new(1);
+        assert!(matches!(cell.try_send((0, 0)), Push::Stored(_)));
+        let gives_up = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                let (mut message, mut ticket) = (Some((1, 0)), None);
+                block_on(poll_fn(|cx| {
+                    if let Poll::Ready(push) = cell.queue.poll_push(&mut message, &mut ticket, cx) {
+                        cell.conclude(push);
+                    }
+                    Poll::Ready(())
+                }));
+                cell.queue.cancel(&mut ticket);
+            })
+        };
+        let stays = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                assert!(matches!(cell.send((2, 0)), Push::Stored(_)));
+                cell.stop();
+            })
+        };
+        let (handled, left) = Model::new(&cell, Handler::Returns).run_to_the_end();
+        assert_eq!(left, 0);
+        assert_eq!(sent_by(2, &handled), [0]);
+        gives_up.join().unwrap();
+        stays.join().unwrap();
+    });
+}
+
+#[test]
+fn a_message_that_meets_a_stop_is_handled_or_refused() {
+    model(3, || {
+        let cell = Cell::new(1);
+        let sender = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                let sends = (0..2).map(|number| cell.send((1, number)));
+                sends.filter(|push| matches!(push, Push::Stored(_))).count()
+            })
+        };
+        let stopper = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || cell.stop())
+        };
+        let (handled, left) = Model::new(&cell, Handler::Returns).run_to_the_end();
+        assert_eq!(left, 0);
+        assert_eq!(handled.len(), sender.join().unwrap());
+        stopper.join().unwrap();
+        assert!(matches!(cell.try_send((1, 9)), Push::Closed((1, 9))));
+    });
+}
+
+#[test]
+fn a_kill_ends_an_actor_whose_handler_waits() {
+    model(3, || {
+        let cell = Cell::new(2);
+        let sender = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                let sends = (0..2).map(|number| cell.try_send((1, number)));
+                sends.filter(|push| matches!(push, Push::Stored(_))).count()
+            })
+        };
+        let killer = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || cell.kill())
+        };
+        let (handled, left) = Model::new(&cell, Handler::WaitsForever).run_to_the_end();
+        assert_eq!(handled.len() + left, sender.join().unwrap());
+        killer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_message_that_meets_a_suspended_handler_is_handled_after_it() {
+    model(2, || {
+        let cell = Cell::new(4);
+        let event = Arc::new(Event::default());
+        let sender = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                for number in 0..2 {
+                    assert!(matches!(cell.try_send((1, number)), Push::Stored(_)));
+                }
+            })
+        };
+        let firing = {
+            let event = Arc::clone(&event);
+            thread::spawn(move || event.fire())
+        };
+        let handled = Model::new(&cell, Handler::WaitsFor(event)).handle(2);
+        assert_eq!(sent_by(1, &handled), [0, 1]);
+        sender.join().unwrap();
+        firing.join().unwrap();
+    });
+}

@@ -1,0 +1,210 @@
+//! [`Connection`]: the sending side of one connection, as it lies inside the link's lock.
+
+use std::{mem, sync::Arc, time::Duration};
+
+use mycelium_wire::{CloseReason, Resolved, SendHalf, rkyv::util::AlignedVec};
+use quanta::Instant;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::socket::Socket;
+
+/// A send this long after the last one is written by its own thread; sooner, the writer task
+/// gathers it with others. Writing each message at once would cost a system call per message.
+const QUIET: Duration = Duration::from_micros(2);
+
+/// The most questions for names that may be open on one link, in either direction.
+pub(crate) const OPEN_QUESTIONS: usize = 1_024;
+
+/// Where the bytes of the outbound buffer go.
+pub(crate) struct Connection {
+    /// Counts the connections of a link; later ones have greater numbers.
+    pub(crate) generation: u32,
+    pub(crate) send: SendHalf,
+    socket: Arc<Socket>,
+    writing: Writing,
+    /// Empty, with the capacity that the last batches needed.
+    spare: AlignedVec<16>,
+    /// What a write of a sender's own thread left over.
+    unwritten: Option<Batch>,
+    last_write: Instant,
+    /// Wakes the writer task.
+    pub(crate) writable: Arc<Notify>,
+    /// Ends the reader, and tells the peer the reason.
+    pub(crate) failure: Option<CloseReason>,
+    pub(crate) failed: CancellationToken,
+    is_closing: bool,
+    /// Answers in the outbound buffer.
+    pending_answers: usize,
+}
+
+/// Whose turn it is to write: what is appended now is theirs to write as well.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writing {
+    Nobody,
+    /// The thread of a sender.
+    Caller,
+    /// The writer task, which runs or has been woken.
+    Task,
+}
+
+/// What the writer task does next.
+pub(crate) enum Next {
+    Write(Batch),
+    /// Until it is woken.
+    Wait,
+    /// The last frame has been written.
+    End,
+}
+
+/// Frames on their way to the socket.
+pub(crate) struct Batch {
+    bytes: AlignedVec<16>,
+    written_bytes: usize,
+}
+
+impl Batch {
+    pub(crate) fn rest(&self) -> &[u8] {
+        &self.bytes[self.written_bytes..]
+    }
+
+    pub(crate) fn advance(&mut self, written_bytes: usize) {
+        self.written_bytes += written_bytes;
+    }
+}
+
+/// A batch that the caller shall write, at once and without blocking.
+pub(crate) struct Errand {
+    pub(crate) batch: Batch,
+    pub(crate) socket: Arc<Socket>,
+}
+
+impl Connection {
+    pub(crate) fn new(generation: u32, send: SendHalf, socket: Arc<Socket>) -> Self {
+        Self {
+            generation,
+            send,
+            socket,
+            writing: Writing::Nobody,
+            spare: AlignedVec::new(),
+            unwritten: None,
+            last_write: Instant::now(),
+            writable: Arc::new(Notify::new()),
+            failure: None,
+            failed: CancellationToken::new(),
+            is_closing: false,
+            pending_answers: 0,
+        }
+    }
+
+    pub(crate) fn socket(&self) -> Arc<Socket> {
+        Arc::clone(&self.socket)
+    }
+
+    /// Decides who writes what was appended to the outbound buffer: the caller, where it gets an
+    /// errand.
+    pub(crate) fn appoint_writer(&mut self) -> Option<Errand> {
+        if self.writing != Writing::Nobody || self.send.pending_bytes() == 0 {
+            return None;
+        }
+        if self.last_write.elapsed() < QUIET {
+            self.hand_to_task();
+            return None;
+        }
+        self.writing = Writing::Caller;
+        Some(Errand {
+            batch: self.take_pending(),
+            socket: self.socket(),
+        })
+    }
+
+    /// The caller wrote what the kernel took.
+    pub(crate) fn written_by_caller(&mut self, batch: Batch) {
+        if batch.rest().is_empty() {
+            self.recycle(batch);
+        } else {
+            self.unwritten = Some(batch);
+        }
+        if self.unwritten.is_some() || self.send.pending_bytes() > 0 || self.is_closing {
+            self.hand_to_task();
+        } else {
+            self.rest();
+        }
+    }
+
+    /// What the writer task does next.
+    pub(crate) fn next_for_task(&mut self) -> Next {
+        if self.writing == Writing::Caller {
+            return Next::Wait;
+        }
+        if let Some(rest) = self.unwritten.take() {
+            return Next::Write(rest);
+        }
+        if self.send.pending_bytes() > 0 {
+            self.writing = Writing::Task;
+            return Next::Write(self.take_pending());
+        }
+        self.rest();
+        if self.is_closing {
+            Next::End
+        } else {
+            Next::Wait
+        }
+    }
+
+    pub(crate) fn recycle(&mut self, mut batch: Batch) {
+        batch.bytes.clear();
+        self.spare = batch.bytes;
+    }
+
+    /// Appends the answer to a question of the peer's.
+    pub(crate) fn answer(
+        &mut self,
+        question: u64,
+        resolved: Option<&Resolved>,
+    ) -> Result<(), CloseReason> {
+        if self.pending_answers >= OPEN_QUESTIONS {
+            return Err(CloseReason::TooManyQuestions {
+                limit: OPEN_QUESTIONS,
+            });
+        }
+        self.pending_answers += 1;
+        self.send.resolved(question, resolved);
+        Ok(())
+    }
+
+    /// Appends the last frame; the writer task ends once it is written.
+    pub(crate) fn close(&mut self, reason: &CloseReason) {
+        if !mem::replace(&mut self.is_closing, true) {
+            self.send.close(reason);
+            self.writable.notify_one();
+        }
+    }
+
+    /// Ends the connection because the peer broke the protocol on it; the first reason counts.
+    pub(crate) fn fail(&mut self, reason: CloseReason) {
+        self.failure.get_or_insert(reason);
+        self.failed.cancel();
+    }
+
+    fn hand_to_task(&mut self) {
+        self.writing = Writing::Task;
+        self.writable.notify_one();
+    }
+
+    fn rest(&mut self) {
+        self.writing = Writing::Nobody;
+        self.last_write = Instant::now();
+    }
+
+    fn take_pending(&mut self) -> Batch {
+        self.pending_answers = 0;
+        let mut bytes = mem::take(&mut self.spare);
+        let is_pending = self.send.poll_transmit(&mut bytes);
+        debug_assert!(is_pending, "asked for only when bytes are pending");
+        Batch {
+            bytes,
+            written_bytes: 0,
+        }
+    }
+}

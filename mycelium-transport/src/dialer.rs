@@ -1,0 +1,127 @@
+//! [`Dialer`]: keeps the link to one configured peer, from our side.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{net::UnixStream, select, time};
+
+use crate::{
+    PeerAddr,
+    driver::Joined,
+    handshake::{HANDSHAKE_TIMEOUT, HandshakeError},
+    link::{Down, PeerLink},
+    peers::Peers,
+    socket::Socket,
+};
+
+/// The bound of the first pause between two tries; each failure doubles it.
+const BACKOFF_MIN: Duration = Duration::from_millis(10);
+
+/// The greatest bound of a pause between two tries.
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+/// Dials one address, again and again.
+pub(crate) struct Dialer {
+    peers: Arc<Peers>,
+    address: PeerAddr,
+    backoff: Duration,
+    /// The link the last connection belonged to.
+    link: Option<Arc<PeerLink>>,
+}
+
+/// Why a try gave no connection.
+#[derive(Debug, thiserror::Error)]
+enum DialError {
+    #[error("nobody listens there")]
+    Refused(#[source] io::Error),
+    #[error("it cannot be reached")]
+    Unreachable(#[source] io::Error),
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+}
+
+impl Dialer {
+    pub(crate) fn new(peers: Arc<Peers>, address: PeerAddr) -> Self {
+        Self {
+            peers,
+            address,
+            backoff: BACKOFF_MIN,
+            link: None,
+        }
+    }
+
+    /// Tries once, and keeps trying in a task of the node.
+    ///
+    /// When this returns the link is up, or the peer was not there and is dialled on.
+    pub(crate) async fn start(mut self) {
+        let first = self.dial().await;
+        let node = self.peers.node().clone();
+        node.spawn_task(self.keep(first));
+    }
+
+    /// Drives one connection after the other until the node closes.
+    async fn keep(mut self, first: Option<Joined>) {
+        let mut joined = first;
+        let node = self.peers.node().clone();
+        while !node.closing().is_cancelled() {
+            if let Some(joined) = joined.take() {
+                self.backoff = BACKOFF_MIN;
+                self.peers.drive(joined).await;
+            } else {
+                self.pause().await;
+            }
+            select! {
+                dialled = self.dial() => joined = dialled,
+                () = node.closing().cancelled() => return,
+            }
+        }
+    }
+
+    /// Tries once.
+    async fn dial(&mut self) -> Option<Joined> {
+        let error = match self.connect().await {
+            Ok(joined) => {
+                self.link = Some(Arc::clone(&joined.link));
+                return Some(joined);
+            }
+            Err(error) => error,
+        };
+        tracing::debug!(address = %self.address, %error, "dialling failed");
+        if let (DialError::Refused(_), Some(link)) = (&error, self.link.take()) {
+            // Nobody listens at the peer's address any more: it is not coming back.
+            self.peers.drop_link(&link, Down::Dead);
+        }
+        None
+    }
+
+    async fn connect(&self) -> Result<Joined, DialError> {
+        let PeerAddr::Unix(path) = &self.address;
+        let stream = time::timeout(HANDSHAKE_TIMEOUT, UnixStream::connect(path)).await;
+        let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let socket = Socket::of_own_user(stream.map_err(DialError::from_connect)?);
+        let established = self
+            .peers
+            .introduce(socket.map_err(DialError::Unreachable)?)
+            .await?;
+        Ok(self.peers.join(established).map_err(HandshakeError::from)?)
+    }
+
+    /// Waits with full jitter: anything up to a bound that doubles with each failure, so that
+    /// many who lost the same peer do not come back at once.
+    async fn pause(&mut self) {
+        let pause = self.backoff.mul_f64(rand::random());
+        self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
+        select! {
+            () = time::sleep(pause) => {}
+            () = self.peers.node().closing().cancelled() => {}
+        }
+    }
+}
+
+impl DialError {
+    fn from_connect(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Self::Refused(error),
+            _ => Self::Unreachable(error),
+        }
+    }
+}

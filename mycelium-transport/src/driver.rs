@@ -1,0 +1,203 @@
+//! The two tasks of one connection: a reader that dispatches what comes in, and a writer that
+//! takes what has gathered.
+
+use std::{io, sync::Arc, time::Duration};
+
+use mycelium_core::{Inbound, Link, Node};
+use mycelium_wire::{CloseReason, Event, ReceiveHalf};
+use tokio::{select, task::coop, time};
+
+use crate::{
+    connection::{Connection, Next},
+    link::PeerLink,
+    socket::Socket,
+};
+
+/// How long the last bytes of a connection may take to leave.
+const FAREWELL: Duration = Duration::from_millis(2_500);
+
+/// How a connection ended.
+pub(crate) enum Ending {
+    /// One side said why: the peer that asked for the end will not come back in this life.
+    Closed(CloseReason),
+    /// The bytes ended, or a later connection took its place.
+    Lost(io::Error),
+}
+
+/// A connection that is part of its link, to be driven.
+pub(crate) struct Joined {
+    pub(crate) link: Arc<PeerLink>,
+    pub(crate) socket: Arc<Socket>,
+    pub(crate) receive: ReceiveHalf,
+    pub(crate) generation: u32,
+}
+
+/// Runs a connection until it ends.
+pub(crate) async fn drive(node: &Node, joined: Joined) -> Ending {
+    let Joined {
+        link,
+        socket,
+        receive,
+        generation,
+    } = joined;
+    let writer = Writer {
+        link: Arc::clone(&link),
+        socket: Arc::clone(&socket),
+        generation,
+    };
+    let writing = node.runtime().spawn(writer.run());
+    link.flush();
+
+    // The reader of the connection before this one lets go of the inbound side when it ends.
+    let mut inbound = link.inbound.lock().await;
+    inbound.connected(generation);
+    let mut reader = Reader {
+        link: &link,
+        inbound: &mut inbound,
+        socket: &socket,
+        receive,
+        generation,
+    };
+    let ending = reader.run(node).await;
+    inbound.disconnected();
+    drop(inbound);
+
+    if say_goodbye(&link, generation, &ending) {
+        // A peer that does not read its last bytes is not waited for longer.
+        let _ = time::timeout(FAREWELL, writing).await;
+    } else {
+        writing.abort();
+    }
+    link.disconnect(generation);
+    match &ending {
+        Ending::Closed(reason) => tracing::debug!(peer = %link.peer(), %reason, "a link closed"),
+        Ending::Lost(error) => tracing::debug!(peer = %link.peer(), %error, "a link was lost"),
+    }
+    ending
+}
+
+/// Appends the last frame, where the peer has not sent its own already.
+fn say_goodbye(link: &PeerLink, generation: u32, ending: &Ending) -> bool {
+    match ending {
+        Ending::Lost(_) | Ending::Closed(CloseReason::ByPeer { .. }) => false,
+        Ending::Closed(reason) => link
+            .with_connection(generation, |up| up.close(reason))
+            .is_some(),
+    }
+}
+
+struct Reader<'a> {
+    link: &'a Arc<PeerLink>,
+    inbound: &'a mut Inbound,
+    socket: &'a Socket,
+    receive: ReceiveHalf,
+    generation: u32,
+}
+
+impl Reader<'_> {
+    async fn run(&mut self, node: &Node) -> Ending {
+        let (link, generation) = (Arc::clone(self.link), self.generation);
+        let failed = link.with_connection(generation, |up| up.failed.clone());
+        let Some(failed) = failed else {
+            return Ending::Lost(superseded());
+        };
+        select! {
+            ending = self.read_on() => ending,
+            () = failed.cancelled() => {
+                let failure = link.with_connection(generation, |up| up.failure.take());
+                failure.flatten().map_or_else(|| Ending::Lost(superseded()), Ending::Closed)
+            }
+            () = node.closing().cancelled() => Ending::Closed(CloseReason::Requested),
+        }
+    }
+
+    async fn read_on(&mut self) -> Ending {
+        loop {
+            if let Err(reason) = self.dispatch() {
+                return Ending::Closed(reason);
+            }
+            coop::consume_budget().await;
+            match self.socket.read(self.receive.buffer()).await {
+                Ok(0) => return Ending::Lost(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) => return Ending::Lost(error),
+            }
+        }
+    }
+
+    /// Handles all complete frames of a read; each actor is woken once.
+    fn dispatch(&mut self) -> Result<(), CloseReason> {
+        while let Some(event) = self.receive.poll_event()? {
+            handle(self.link, self.inbound, self.generation, event)?;
+        }
+        self.inbound.flush()?;
+        self.link.flush();
+        Ok(())
+    }
+}
+
+fn handle(
+    link: &PeerLink,
+    inbound: &mut Inbound,
+    generation: u32,
+    event: Event<'_>,
+) -> Result<(), CloseReason> {
+    match event {
+        Event::Message { binding, frame } => inbound.message(binding, frame),
+        Event::Credit { binding, credit } => link.credited(binding, credit)?,
+        Event::Bind { binding, bind } => inbound.bind(binding, &bind, link.message_limit_bytes()),
+        Event::Bound { binding, window } => link.bound(binding, window)?,
+        Event::Stop { binding } => inbound.stop(binding),
+        Event::Kill { binding } => inbound.kill(binding),
+        Event::Ended { binding, reason } => link.actor_ended(binding, reason)?,
+        Event::Unbind { binding } => inbound.unbind(binding),
+        Event::Unbound { binding } => link.unbound_by_peer(binding)?,
+        Event::Resolve { request, name } => {
+            link.answer(generation, request, inbound.resolve(name).as_ref())?;
+        }
+        Event::Resolved { request, resolved } => link.answered(request, resolved),
+        Event::Close(reason) => return Err(reason),
+        Event::Hello(_) | Event::Up => unreachable!("the handshake is done"),
+    }
+    Ok(())
+}
+
+fn superseded() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::ConnectionAborted,
+        "the socket failed or was replaced",
+    )
+}
+
+struct Writer {
+    link: Arc<PeerLink>,
+    socket: Arc<Socket>,
+    generation: u32,
+}
+
+impl Writer {
+    async fn run(self) {
+        let wake = self
+            .link
+            .with_connection(self.generation, |up| Arc::clone(&up.writable));
+        let Some(wake) = wake else { return };
+        loop {
+            let next = self
+                .link
+                .with_connection(self.generation, Connection::next_for_task);
+            match next {
+                Some(Next::Write(batch)) => {
+                    if self.socket.write_all(batch.rest()).await.is_err() {
+                        self.link
+                            .with_connection(self.generation, |up| up.failed.cancel());
+                        return;
+                    }
+                    self.link
+                        .with_connection(self.generation, |up| up.recycle(batch));
+                }
+                Some(Next::Wait) => wake.notified().await,
+                Some(Next::End) | None => return,
+            }
+        }
+    }
+}
