@@ -31,9 +31,9 @@ impl Checksum {
         self.0.update(&bytes_of(event));
     }
 
-    /// The value over all events added.
-    pub(crate) fn finish(self) -> u64 {
-        self.0.finalize()
+    /// The value over all events added so far.
+    pub(crate) fn value(&self) -> u64 {
+        self.0.clone().finalize()
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
             for event in events {
                 checksum.add(event);
             }
-            checksum.finish()
+            checksum.value()
         };
         let (first, second) = (OrderEvent::blank(0), OrderEvent::blank(1));
         let late = OrderEvent {

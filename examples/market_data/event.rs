@@ -6,7 +6,10 @@
 
 use std::fmt;
 
+use mycelium::message;
+
 /// One change of an order book, with the times of its journey.
+#[message]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct OrderEvent {
     /// Position in the replay, rising by one from 0.
@@ -116,6 +119,7 @@ impl Side {
 }
 
 /// The name of an instrument: up to eight bytes, padded with zeros.
+#[message]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Symbol([u8; 8]);
 
@@ -126,16 +130,6 @@ impl Symbol {
         for (slot, byte) in bytes.iter_mut().zip(name.bytes()) {
             *slot = byte;
         }
-        Self(bytes)
-    }
-
-    /// The name as it travels.
-    pub(crate) fn bytes(self) -> [u8; 8] {
-        self.0
-    }
-
-    /// The name that travelled as `bytes`.
-    pub(crate) fn from_bytes(bytes: [u8; 8]) -> Self {
         Self(bytes)
     }
 }

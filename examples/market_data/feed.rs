@@ -78,8 +78,8 @@ impl Feed {
     }
 
     /// The record of what was sent.
-    pub(crate) fn finish(self) -> LedgerCounts {
-        self.ledger.finish()
+    pub(crate) fn counts(&self) -> LedgerCounts {
+        self.ledger.counts()
     }
 }
 

@@ -411,7 +411,7 @@ mod tests {
         Generator::new(1)
             .take(100_000)
             .for_each(|event| checksum.add(&event));
-        assert_eq!(checksum.finish(), 0xE517_896F_F12F_9918);
+        assert_eq!(checksum.value(), 0xE517_896F_F12F_9918);
     }
 
     #[test]

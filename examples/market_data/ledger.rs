@@ -53,9 +53,9 @@ impl Ledger {
     }
 
     /// Closes the record.
-    pub(crate) fn finish(self) -> LedgerCounts {
+    pub(crate) fn counts(&self) -> LedgerCounts {
         LedgerCounts {
-            checksum: self.checksum.finish(),
+            checksum: self.checksum.value(),
             ..self.counts
         }
     }
@@ -146,7 +146,7 @@ mod tests {
         for &sequence in sequences {
             ledger.record(&OrderEvent::blank(sequence));
         }
-        ledger.finish()
+        ledger.counts()
     }
 
     /// Lost of `sent`, duplicated, reordered.
@@ -185,7 +185,7 @@ mod tests {
             });
         }
         let by_kind: Vec<_> = ledger
-            .finish()
+            .counts()
             .by_kind
             .iter()
             .filter(|&(_, count)| count > 0)

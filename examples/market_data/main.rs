@@ -7,6 +7,7 @@
 //! Read [`launcher`] for the processes, [`roles`] for what they send each other, [`book`] for what
 //! it is about.
 
+mod actors;
 mod book;
 mod checksum;
 mod child;
@@ -20,6 +21,7 @@ mod latency;
 mod launcher;
 mod ledger;
 mod lobster;
+mod messages;
 mod notice;
 mod options;
 mod pace;

@@ -284,7 +284,7 @@ pub(super) mod tests {
         }
         let stages = vec![StageReport {
             name: "feed".into(),
-            counts: ledger.finish(),
+            counts: ledger.counts(),
         }];
         RoleReport {
             stages,
@@ -305,7 +305,7 @@ pub(super) mod tests {
             for &sequence in sequences {
                 stage.record_arrival(&OrderEvent::blank(sequence), 1_000);
             }
-            stage.finish_into(&mut report);
+            stage.report_into(&mut report);
         }
         report
     }

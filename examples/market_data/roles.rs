@@ -1,31 +1,28 @@
-//! What feed and book do with their messages. The only module that knows how events travel.
-//!
-//! Here they travel as fixed records over a hand-made Unix socket, and to the risk check over a
-//! bounded channel: enough to run the whole job until actors take over.
+//! What feed and book do: the nodes they start, and how their actors come to know each other.
 
-use std::{
-    io::{self, BufReader, BufWriter, ErrorKind, Read, Write},
-    os::unix::net::{UnixListener, UnixStream},
-    path::PathBuf,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
-    thread,
-};
+use std::{error::Error, io, path::PathBuf, time::Duration};
 
+use mycelium::{InvalidPeerAddr, RegisterError, ResolveError, StartError, prelude::*};
 use thiserror::Error;
+use tokio::{sync::oneshot, task::JoinError};
 
 use crate::{
-    book::Books,
+    actors::{BookActor, RiskActor},
     child::Child,
     clock::monotonic_ns,
-    event::{OrderEvent, Symbol},
     feed::Feed,
+    ledger::LedgerCounts,
     lobster::LobsterError,
+    messages::BookMessage,
     notice::Blame,
-    risk::{BookUpdate, RiskCheck, RiskLimits},
     stage::{HopTransport, Progress, RoleReport, Stage, StageReport},
 };
 
-const RECORD_BYTES: usize = 64;
+/// The name of the book's actor.
+const BOOK: &str = "book";
+
+/// How long a node may take to end what its actors still have to do.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Replays the events to the book.
 ///
@@ -33,15 +30,23 @@ const RECORD_BYTES: usize = 64;
 /// When the input is missing or malformed, or the book goes away.
 pub(crate) async fn run_feed(child: &Child) -> Result<RoleReport, RoleError> {
     let feed = Feed::open(&child.options, child.stop_on_sigterm()?)?;
-    let book = UnixStream::connect(book_socket(child)).map_err(RoleError::book_lost)?;
+    let mut builder = Node::builder("feed");
+    for address in &child.options.role.peers {
+        builder = builder.peer(address.parse()?);
+    }
+    let node = builder.start().await?;
+    let book = node.resolve::<BookMessage>(BOOK).await?;
     child.announce(Vec::new())?;
     let progress = child.progress.clone();
-    let counts = in_thread(move || replay(feed, book, &progress)).await?;
+    // A trading loop is not async: it has a thread of its own.
+    let replayed = tokio::task::spawn_blocking(move || replay(feed, &book, &progress)).await?;
+    shut_down(&node).await;
+    let stage = StageReport {
+        name: "feed".into(),
+        counts: replayed?,
+    };
     Ok(RoleReport {
-        stages: vec![StageReport {
-            name: "feed".into(),
-            counts,
-        }],
+        stages: vec![stage],
         ..RoleReport::default()
     })
 }
@@ -49,13 +54,39 @@ pub(crate) async fn run_feed(child: &Child) -> Result<RoleReport, RoleError> {
 /// Keeps the books, with the risk check beside them, until the feed is done.
 ///
 /// # Errors
-/// When the socket cannot be made or the feed sends less than a whole record.
+/// When the node cannot start.
 pub(crate) async fn run_book(child: &Child) -> Result<RoleReport, RoleError> {
-    let socket = book_socket(child);
-    let listener = UnixListener::bind(&socket)?;
-    child.announce(vec![format!("unix:{}", socket.display())])?;
-    let progress = child.progress.clone();
-    in_thread(move || keep_books(listener.accept()?.0, progress)).await
+    let node = Node::builder("book")
+        .unix(socket_dir(child))
+        .start()
+        .await?;
+    let (risk_outcome, risk_report) = oneshot::channel();
+    let stage = Stage::new(
+        "risk",
+        "book->risk",
+        HopTransport::Local,
+        Progress::default(),
+    );
+    let risk = node.spawn(RiskActor::new(stage, risk_outcome));
+    let (book_outcome, book_report) = oneshot::channel();
+    let stage = Stage::new(
+        BOOK,
+        "feed->book",
+        HopTransport::Unix,
+        child.progress.clone(),
+    );
+    let book = node.spawn(BookActor::new(stage, risk, book_outcome));
+    node.register(BOOK, &book)?;
+    child.announce(node.addresses().iter().map(ToString::to_string).collect())?;
+
+    let book_report = book_report
+        .await
+        .map_err(|_| RoleError::ActorLost { actor: BOOK })?;
+    let risk_report = risk_report
+        .await
+        .map_err(|_| RoleError::ActorLost { actor: "risk" })?;
+    shut_down(&node).await;
+    Ok(book_report.join(risk_report))
 }
 
 /// Why a role could not be played to its end.
@@ -70,12 +101,33 @@ pub(crate) enum RoleError {
     PeerLost {
         /// The process.
         peer: &'static str,
-        /// What the socket said.
-        source: io::Error,
+        /// What the send answered.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// An actor of this process failed; its node has logged why.
+    #[error("the {actor} actor failed")]
+    ActorLost {
+        /// The actor.
+        actor: &'static str,
     },
     /// The launcher ended before this process had started.
     #[error("the launcher is gone")]
     LauncherGone,
+    /// The node did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The launcher gave an address that is none.
+    #[error(transparent)]
+    Address(#[from] InvalidPeerAddr),
+    /// The book's name is taken.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    /// The book was not found.
+    #[error("cannot find the book")]
+    Resolve(#[from] ResolveError),
+    /// The sending thread panicked.
+    #[error("the replay failed")]
+    Replay(#[from] JoinError),
     /// The system refused something.
     #[error("the system refused what the process needs")]
     System(#[from] io::Error),
@@ -86,171 +138,39 @@ impl RoleError {
     pub(crate) fn blame(&self) -> Blame {
         match self {
             Self::Input(_) => Blame::Input,
-            Self::PeerLost { .. } | Self::LauncherGone => Blame::Peer,
-            Self::System(_) => Blame::Process,
+            Self::PeerLost { .. } | Self::Resolve(_) | Self::LauncherGone => Blame::Peer,
+            _ => Blame::Process,
         }
     }
-
-    fn book_lost(source: io::Error) -> Self {
-        Self::PeerLost {
-            peer: "book",
-            source,
-        }
-    }
-}
-
-fn book_socket(child: &Child) -> PathBuf {
-    child
-        .options
-        .role
-        .socket_dir
-        .clone()
-        .unwrap_or_default()
-        .join("book.sock")
-}
-
-async fn in_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, RoleError> + Send + 'static,
-) -> Result<T, RoleError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|panic| RoleError::System(io::Error::other(panic)))?
 }
 
 fn replay(
     mut feed: Feed,
-    book: UnixStream,
+    book: &ActorRef<BookMessage>,
     progress: &Progress,
-) -> Result<crate::ledger::LedgerCounts, RoleError> {
-    let mut book = BufWriter::new(book);
+) -> Result<LedgerCounts, RoleError> {
+    let lost = |error: SendError<BookMessage>| RoleError::PeerLost {
+        peer: BOOK,
+        source: Box::new(error),
+    };
     while let Some(mut event) = feed.next_event()? {
-        if monotonic_ns() < event.intended_ns {
-            book.flush().map_err(RoleError::book_lost)?;
-            feed.wait_until_due(&event);
-        }
+        feed.wait_until_due(&event);
         event.sent_ns = monotonic_ns();
-        book.write_all(&encode(&event))
-            .map_err(RoleError::book_lost)?;
+        book.send_blocking(BookMessage::Order(event))
+            .map_err(lost)?;
         feed.record_sent(&event);
         progress.set(feed.sent());
     }
-    book.flush().map_err(RoleError::book_lost)?;
-    Ok(feed.finish())
+    book.send_blocking(BookMessage::Done).map_err(lost)?;
+    Ok(feed.counts())
 }
 
-fn keep_books(feed: UnixStream, progress: Progress) -> Result<RoleReport, RoleError> {
-    let (to_risk, updates) = sync_channel(1_024);
-    let risk = thread::spawn(move || watch_risk(&updates));
-    let mut stage = Stage::new("book", "feed->book", HopTransport::Unix, progress);
-    let books = apply_all(feed, &mut stage, &to_risk)?;
-    drop(to_risk);
-    let mut report = RoleReport {
-        book: Some(books.counts()),
-        ..RoleReport::default()
-    };
-    stage.finish_into(&mut report);
-    let (risk, risk_stage) = risk
-        .join()
-        .map_err(|_| io::Error::other("the risk check panicked"))?;
-    report.risk = Some(risk.counts());
-    risk_stage.finish_into(&mut report);
-    Ok(report)
-}
-
-fn apply_all(
-    feed: UnixStream,
-    stage: &mut Stage,
-    risk: &SyncSender<BookUpdate>,
-) -> io::Result<Books> {
-    let mut feed = BufReader::new(feed);
-    let mut books = Books::default();
-    let mut record = [0; RECORD_BYTES];
-    while read_record(&mut feed, &mut record)? {
-        let mut event = decode(&record);
-        stage.record_arrival(&event, monotonic_ns());
-        let top = books.apply(&event);
-        event.sent_ns = monotonic_ns();
-        risk.send(BookUpdate { event, top })
-            .map_err(|_| io::Error::other("the risk check is gone"))?;
-    }
-    Ok(books)
-}
-
-fn watch_risk(updates: &Receiver<BookUpdate>) -> (RiskCheck, Stage) {
-    let mut check = RiskCheck::new(RiskLimits::default());
-    let mut stage = Stage::new(
-        "risk",
-        "book->risk",
-        HopTransport::Local,
-        Progress::default(),
-    );
-    for update in updates {
-        stage.record_arrival(&update.event, monotonic_ns());
-        check.observe(&update);
-    }
-    (check, stage)
-}
-
-/// False at a clean end.
-fn read_record(input: &mut impl Read, record: &mut [u8; RECORD_BYTES]) -> io::Result<bool> {
-    match input.read_exact(record) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(error),
+async fn shut_down(node: &Node) {
+    if let Err(late) = node.shutdown(SHUTDOWN_TIMEOUT).await {
+        eprintln!("{}: {late}", node.id());
     }
 }
 
-fn encode(event: &OrderEvent) -> [u8; RECORD_BYTES] {
-    let mut record = [0; RECORD_BYTES];
-    let words = [
-        event.sequence,
-        event.time_ns,
-        event.order_id,
-        event.price.cast_unsigned(),
-        event.intended_ns,
-        event.sent_ns,
-    ];
-    for (slot, word) in record.chunks_exact_mut(8).zip(words) {
-        slot.copy_from_slice(&word.to_le_bytes());
-    }
-    record[48..56].copy_from_slice(&event.symbol.bytes());
-    record[56..60].copy_from_slice(&event.size.to_le_bytes());
-    record[60] = event.kind;
-    record[61] = event.direction.cast_unsigned();
-    record
-}
-
-fn decode(record: &[u8; RECORD_BYTES]) -> OrderEvent {
-    let word =
-        |index: usize| u64::from_le_bytes(std::array::from_fn(|byte| record[index * 8 + byte]));
-    OrderEvent {
-        sequence: word(0),
-        time_ns: word(1),
-        order_id: word(2),
-        price: word(3).cast_signed(),
-        intended_ns: word(4),
-        sent_ns: word(5),
-        symbol: Symbol::from_bytes(std::array::from_fn(|byte| record[48 + byte])),
-        size: u32::from_le_bytes(std::array::from_fn(|byte| record[56 + byte])),
-        kind: record[60],
-        direction: record[61].cast_signed(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::generator::Generator;
-
-    #[test]
-    fn a_record_decodes_to_the_event_it_was_made_of() {
-        for event in Generator::new(2).take(100) {
-            let event = OrderEvent {
-                intended_ns: 3,
-                sent_ns: 4,
-                ..event
-            };
-            assert_eq!(decode(&encode(&event)), event);
-        }
-    }
+fn socket_dir(child: &Child) -> PathBuf {
+    child.options.role.socket_dir.clone().unwrap_or_default()
 }

@@ -53,10 +53,10 @@ impl Stage {
     }
 
     /// Adds the closed record to the report of this process.
-    pub(crate) fn finish_into(self, report: &mut RoleReport) {
+    pub(crate) fn report_into(&self, report: &mut RoleReport) {
         report.stages.push(StageReport {
             name: self.name.into(),
-            counts: self.ledger.finish(),
+            counts: self.ledger.counts(),
         });
         report.hops.push(HopReport {
             name: self.hop.into(),
@@ -94,6 +94,17 @@ pub(crate) struct RoleReport {
     pub(crate) book: Option<BookCounts>,
     /// What the risk check saw, if it has one.
     pub(crate) risk: Option<RiskCounts>,
+}
+
+impl RoleReport {
+    /// The report of a process with the stages and hops of both.
+    pub(crate) fn join(mut self, other: Self) -> Self {
+        self.stages.extend(other.stages);
+        self.hops.extend(other.hops);
+        self.book = self.book.or(other.book);
+        self.risk = self.risk.or(other.risk);
+        self
+    }
 }
 
 /// The closed record of one stage.

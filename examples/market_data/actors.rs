@@ -1,0 +1,119 @@
+//! The actors of the book's process: the books, and the risk check beside them.
+
+use mycelium::prelude::*;
+use tokio::sync::oneshot;
+
+use crate::{
+    book::Books,
+    clock::monotonic_ns,
+    event::OrderEvent,
+    messages::{BookMessage, RiskMessage},
+    risk::{BookUpdate, RiskCheck, RiskLimits},
+    stage::{RoleReport, Stage},
+};
+
+/// Where an actor leaves its report at its end.
+pub(crate) type Outcome = oneshot::Sender<RoleReport>;
+
+/// Keeps a limit order book per symbol and tells the risk check of every change.
+pub(crate) struct BookActor {
+    books: Books,
+    stage: Stage,
+    risk: ActorRef<RiskMessage>,
+    outcome: Option<Outcome>,
+}
+
+impl BookActor {
+    /// Makes the actor with empty books.
+    pub(crate) fn new(stage: Stage, risk: ActorRef<RiskMessage>, outcome: Outcome) -> Self {
+        Self {
+            books: Books::default(),
+            stage,
+            risk,
+            outcome: Some(outcome),
+        }
+    }
+
+    async fn apply(&mut self, mut event: OrderEvent) -> ActorResult {
+        self.stage.record_arrival(&event, monotonic_ns());
+        let top = self.books.apply(&event);
+        event.sent_ns = monotonic_ns();
+        self.risk
+            .send(RiskMessage::Update(BookUpdate { event, top }))
+            .await?;
+        Ok(())
+    }
+}
+
+impl Actor for BookActor {
+    type Message = BookMessage;
+
+    async fn handle(&mut self, message: BookMessage, cx: &mut Context<Self>) -> ActorResult {
+        match message {
+            BookMessage::Order(event) => self.apply(event).await?,
+            BookMessage::Done => {
+                self.risk.send(RiskMessage::Done).await?;
+                cx.stop();
+            }
+        }
+        Ok(())
+    }
+
+    async fn stopped(&mut self, _reason: &StopReason) {
+        let mut report = RoleReport {
+            book: Some(self.books.counts()),
+            ..RoleReport::default()
+        };
+        self.stage.report_into(&mut report);
+        hand_in(&mut self.outcome, report);
+    }
+}
+
+/// Watches what every change of the books means for the firm.
+pub(crate) struct RiskActor {
+    check: RiskCheck,
+    stage: Stage,
+    outcome: Option<Outcome>,
+}
+
+impl RiskActor {
+    /// Makes the actor with nothing at risk.
+    pub(crate) fn new(stage: Stage, outcome: Outcome) -> Self {
+        Self {
+            check: RiskCheck::new(RiskLimits::default()),
+            stage,
+            outcome: Some(outcome),
+        }
+    }
+}
+
+impl Actor for RiskActor {
+    type Message = RiskMessage;
+
+    async fn handle(&mut self, message: RiskMessage, cx: &mut Context<Self>) -> ActorResult {
+        match message {
+            RiskMessage::Update(update) => {
+                self.stage.record_arrival(&update.event, monotonic_ns());
+                self.check.observe(&update);
+            }
+            RiskMessage::Done => cx.stop(),
+        }
+        Ok(())
+    }
+
+    async fn stopped(&mut self, _reason: &StopReason) {
+        let mut report = RoleReport {
+            risk: Some(self.check.counts()),
+            ..RoleReport::default()
+        };
+        self.stage.report_into(&mut report);
+        hand_in(&mut self.outcome, report);
+    }
+}
+
+fn hand_in(outcome: &mut Option<Outcome>, report: RoleReport) {
+    if let Some(outcome) = outcome.take() {
+        // Nobody waits for it when the process is ending anyway.
+        let _ = outcome.send(report);
+    }
+}
