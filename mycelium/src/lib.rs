@@ -1,4 +1,10 @@
-//! A messaging fabric for trading and market-data processes.
+//! A messaging fabric for trading and market-data processes: actors with bounded mailboxes, and
+//! refs to them that are the same type wherever the actor lives.
+//!
+//! `use mycelium::prelude::*` brings in what a program needs. Start with [`Node`], [`Actor`] and
+//! [`ActorRef`]; put [`#[message]`](message) on what crosses a process boundary.
+//!
+//! This crate has no types of its own: it is the one name under which users find the others.
 
 pub use mycelium_core::*;
 pub use mycelium_macros::message;
@@ -7,7 +13,9 @@ pub use mycelium_transport::{
     BuildTransport, InvalidPeerAddr, PeerAddr, TransportNode, UnixDirError,
 };
 pub use mycelium_wire as wire;
-pub use mycelium_wire::{ActorId, NodeId, NodeName, Payload, Wire};
+pub use mycelium_wire::{
+    ActorId, ArchivedPayload, InvalidNodeName, NodeId, NodeName, Payload, Wire, WireError,
+};
 
 /// What `#[message]` expands to.
 #[doc(hidden)]
@@ -23,3 +31,8 @@ pub mod prelude {
         message,
     };
 }
+
+/// Runs the programs of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
