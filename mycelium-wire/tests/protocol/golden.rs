@@ -165,7 +165,7 @@ fn golden_frames_are_read_as_what_they_are() {
     let expected = [
         "Bind { binding: binding-3, bind: Bind { actor: actor-7, key: ExportKey(..), \
          fingerprint: 5859837686836516696, type_name: \"Book\" } }",
-        "Bound { binding: binding-3, window: Window { messages: 1024, bytes: 1048608 } }",
+        "Bound { binding: binding-3, window: Window { messages: 1024, bytes: 1114144 } }",
         "Credit { binding: binding-3, credit: Credit { confirmed: 500, refused: 12, returned_bytes: 49152 } }",
         "Ended { binding: binding-3, reason: Failed(\"no price\") }",
         "Unbound { binding: binding-3 }",
