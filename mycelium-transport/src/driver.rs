@@ -156,6 +156,7 @@ fn handle(
             link.answer(generation, request, inbound.resolve(name).as_ref())?;
         }
         Event::Resolved { request, resolved } => link.answered(request, resolved),
+        Event::Reply { .. } | Event::ReplyFailed { .. } => {}
         Event::Close(reason) => return Err(reason),
         Event::Hello(_) | Event::Up => unreachable!("the handshake is done"),
     }

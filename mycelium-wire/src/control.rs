@@ -7,7 +7,7 @@ use rkyv::util::AlignedVec;
 
 use crate::{ActorId, CloseReason, Credit, ExportKey, FrameKind, Window};
 
-/// The longest frame of any kind but `Message`, header included.
+/// The longest frame of any kind but `Message` and `Reply`, header included.
 pub(crate) const CONTROL_FRAME_BYTES: u32 = 4096;
 
 /// The longest text in a control frame: a name, a type's name, a reason.

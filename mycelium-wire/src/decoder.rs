@@ -114,7 +114,7 @@ impl FrameDecoder {
 
     fn check_length(&self, header: &Header) -> Result<(), CloseReason> {
         let limit = match header.kind {
-            FrameKind::Message => self.limit_message,
+            FrameKind::Message | FrameKind::Reply => self.limit_message,
             _ => self.limit_control,
         };
         let length = header.length;

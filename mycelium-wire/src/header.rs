@@ -25,8 +25,8 @@ pub const FRAME_ALIGNMENT_BYTES: usize = 16;
 
 macro_rules! frame_kinds {
     ($($(#[$doc:meta])* $kind:ident = $code:literal,)*) => {
-        /// What a frame carries. The numbers between the groups are kept for replies, cancels,
-        /// fragments, heartbeats and watches.
+        /// What a frame carries. The codes above the last are kept for cancels, fragments,
+        /// heartbeats and watches.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
         #[non_exhaustive]
@@ -78,6 +78,10 @@ frame_kinds! {
     Resolved = 13,
     /// The last frame of a direction: why the link ends.
     Close = 14,
+    /// The answer to a reply port that came in a message.
+    Reply = 15,
+    /// A reply port gets no answer, and why.
+    ReplyFailed = 16,
 }
 
 impl FrameKind {
@@ -90,7 +94,13 @@ impl FrameKind {
     const fn names_binding(self) -> bool {
         !matches!(
             self,
-            Self::Hello | Self::Confirm | Self::Resolve | Self::Resolved | Self::Close
+            Self::Hello
+                | Self::Confirm
+                | Self::Resolve
+                | Self::Resolved
+                | Self::Close
+                | Self::Reply
+                | Self::ReplyFailed
         )
     }
 
@@ -101,7 +111,10 @@ impl FrameKind {
 
     /// Whether frames of this kind ask something or answer it.
     const fn names_request(self) -> bool {
-        matches!(self, Self::Resolve | Self::Resolved)
+        matches!(
+            self,
+            Self::Resolve | Self::Resolved | Self::Reply | Self::ReplyFailed
+        )
     }
 }
 
@@ -141,7 +154,7 @@ pub struct Header {
     /// A message's number within its binding, wrapping, the first is 1; in `Stop` and `Unbind`
     /// that of the binding's last message; 0 in all other kinds.
     pub sequence: u32,
-    /// What a `Resolved` answers; 0 in kinds that neither ask nor answer.
+    /// The question that is asked, or that this frame answers; 0 in kinds that do neither.
     pub request: u64,
 }
 

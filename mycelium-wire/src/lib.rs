@@ -26,6 +26,7 @@ mod outbound;
 mod outbound_binding;
 mod payload;
 mod receive_half;
+mod reply_failure;
 mod send_half;
 mod wire;
 
@@ -46,6 +47,7 @@ pub use crate::{
     open::{Checker, OpenContext, Opener, decode, open},
     payload::{ArchivedPayload, Payload},
     receive_half::{Event, HandshakeState, ReceiveHalf},
+    reply_failure::ReplyFailure,
     send_half::{SendHalf, SendRefused},
     wire::Wire,
 };

@@ -7,8 +7,8 @@
 pub struct Limits {
     /// The longest frame before the handshake is done, header included. Default 4,096.
     pub handshake_frame_bytes: u32,
-    /// The longest archive of one message. Default 1 MiB. The smaller of both nodes' limits is in
-    /// force on a link.
+    /// The longest archive of one message or reply. Default 1 MiB. The smaller of both nodes' limits
+    /// is in force on a link.
     pub message_bytes: u32,
     /// Bindings that either side may hold to the other; ids are below it. Default 65,536. A
     /// binding costs 8 bytes where it is received and 64 where it is sent.

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 
 use crate::{
     Bind, BindingId, CloseReason, Credit, EndReason, Frame, FrameDecoder, FrameKind, Header, Hello,
-    Limits, Resolved, Window,
+    Limits, ReplyFailure, Resolved, Window,
     control::Reader,
     hello::{self, not_mycelium},
 };
@@ -91,6 +91,21 @@ pub enum Event<'a> {
         /// The actor, or nothing where there is no such name.
         resolved: Option<Resolved>,
     },
+    /// The answer to a reply port that we sent. Requests are not checked here: a reply may cross the
+    /// end of its request on the way.
+    Reply {
+        /// Our request.
+        request: u64,
+        /// The reply's archive, not yet validated.
+        frame: Frame<'a>,
+    },
+    /// A reply port that we sent gets no answer.
+    ReplyFailed {
+        /// Our request.
+        request: u64,
+        /// Why.
+        failure: ReplyFailure,
+    },
     /// The peer closed the link; nothing follows.
     Close(CloseReason),
 }
@@ -159,7 +174,7 @@ impl ReceiveHalf {
 
     /// The next event, or nothing where more bytes are needed or the half is closed.
     ///
-    /// Allocates nothing for messages and credits.
+    /// Allocates nothing for messages, replies and credits.
     ///
     /// # Errors
     ///
@@ -213,6 +228,10 @@ impl Session {
             (HandshakeState::AwaitHello, FrameKind::Hello) => self.handle_hello(&frame),
             (HandshakeState::AwaitConfirm, FrameKind::Confirm) => self.handle_confirm(frame),
             (HandshakeState::Open, FrameKind::Message) => self.handle_message(frame),
+            (HandshakeState::Open, FrameKind::Reply) => Ok(Event::Reply {
+                request: frame.header().request,
+                frame,
+            }),
             (HandshakeState::Open, _) => self.handle_control(frame),
             (state, kind) => Err(CloseReason::Unexpected { kind, state }),
         }
@@ -305,12 +324,18 @@ impl Session {
                 request,
                 resolved: Resolved::read(payload)?,
             }),
-            FrameKind::Hello | FrameKind::Confirm | FrameKind::Close | FrameKind::Message => {
-                Err(CloseReason::Unexpected {
-                    kind,
-                    state: self.state,
-                })
-            }
+            FrameKind::ReplyFailed => Ok(Event::ReplyFailed {
+                request,
+                failure: ReplyFailure::read(payload)?,
+            }),
+            FrameKind::Hello
+            | FrameKind::Confirm
+            | FrameKind::Close
+            | FrameKind::Message
+            | FrameKind::Reply => Err(CloseReason::Unexpected {
+                kind,
+                state: self.state,
+            }),
         }
     }
 

@@ -6,8 +6,9 @@ use rkyv::{ser::allocator::Arena, util::AlignedVec};
 
 use crate::{
     Bind, BindingId, CloseReason, Credit, CreditWindow, Encoder, EndReason, FrameKind, Header,
-    Hello, Limits, Resolved, TEXT_LIMIT_BYTES, Totals, Window, WireError, frame_bytes,
-    header::HEADER_LENGTH, outbound::OutboundBuffer, outbound_binding::OutboundBinding,
+    Hello, Limits, ReplyFailure, Resolved, TEXT_LIMIT_BYTES, Totals, Window, WireError,
+    frame_bytes, header::HEADER_LENGTH, outbound::OutboundBuffer,
+    outbound_binding::OutboundBinding,
 };
 
 /// Why a message was not sent; nothing of it is in the buffer.
@@ -57,7 +58,7 @@ impl SendHalf {
         half
     }
 
-    /// Limits messages to the smaller of our own limit and `bytes`, the peer's.
+    /// Limits messages and replies to the smaller of our own limit and `bytes`, the peer's.
     pub fn set_message_limit(&mut self, bytes: u32) {
         // A frame's length is a u32 and counts the header.
         const MOST: u32 = u32::MAX - 2 * HEADER_LENGTH;
@@ -249,6 +250,44 @@ impl SendHalf {
             });
     }
 
+    /// Answers a reply port of the peer: encodes the reply into the outbound buffer.
+    ///
+    /// `encode` gets the encoder with `ports` behind it. Charged to no window: an asker limits the
+    /// replies it may get by the requests it sends, and the answerer watches
+    /// [`pending_bytes`](Self::pending_bytes). Writes the archive once, in place, and allocates
+    /// nothing once the buffer has grown.
+    ///
+    /// # Errors
+    ///
+    /// What `encode` answers, [`WireError::TooLarge`] among it when the reply passes the message
+    /// limit; the buffer is then as it was.
+    pub fn reply(
+        &mut self,
+        request: u64,
+        ports: &mut dyn Any,
+        encode: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), WireError>,
+    ) -> Result<(), WireError> {
+        let limit_bytes = self.message_limit_bytes as usize;
+        let buffer = self.outbound.begin();
+        encode(&mut Encoder::new(
+            buffer,
+            &mut self.arena,
+            ports,
+            limit_bytes,
+        ))?;
+        self.outbound
+            .commit(request_header(FrameKind::Reply, request));
+        Ok(())
+    }
+
+    /// Says that a reply port of the peer gets no reply.
+    pub fn reply_failed(&mut self, request: u64, failure: &ReplyFailure) {
+        self.outbound
+            .frame(request_header(FrameKind::ReplyFailed, request), |out| {
+                failure.write(out);
+            });
+    }
+
     /// Takes the target's acceptance of a binding.
     ///
     /// # Errors
@@ -308,7 +347,7 @@ impl SendHalf {
     }
 
     /// Bytes that wait to be taken. A driver that lets a peer ask questions watches it: each
-    /// answer waits here until the peer reads.
+    /// answer and each reply waits here until the peer reads.
     pub fn pending_bytes(&self) -> usize {
         self.outbound.committed_bytes()
     }

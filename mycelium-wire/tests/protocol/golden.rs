@@ -4,10 +4,12 @@ use std::fmt::Write;
 
 use mycelium_wire::{
     ActorId, CloseReason, Credit, EndReason, ExportKey, FrameKind, HEADER_BYTES, Header, Limits,
-    Resolved, SendHalf, TEXT_LIMIT_BYTES, Window,
+    ReplyFailure, Resolved, SendHalf, TEXT_LIMIT_BYTES, Window,
 };
 
-use crate::support::{PEER_NONCE, bind, binding, describe, hello, opened, read_all, send, written};
+use crate::support::{
+    PEER_NONCE, bind, binding, describe, hello, opened, read_all, reply, send, written,
+};
 
 const DOCUMENT: &str = include_str!("../../../docs/wire-format.md");
 
@@ -30,6 +32,8 @@ pub(crate) fn frame_of(kind: FrameKind) -> Vec<u8> {
         FrameKind::Resolve => written(|half| half.resolve(9, "book/AAPL").expect("fits")),
         FrameKind::Resolved => written(|half| half.resolved(9, Some(&resolved()))),
         FrameKind::Close => written(|half| half.close(&CloseReason::Requested)),
+        FrameKind::Reply => written(|half| reply(half, 9, &(0x6162_u64, 42_u32))),
+        FrameKind::ReplyFailed => written(|half| half.reply_failed(9, &wrong_type())),
         other => panic!("no example of {other}"),
     }
 }
@@ -44,6 +48,12 @@ fn last_frame(calls: impl FnOnce(&mut SendHalf)) -> Vec<u8> {
         calls(half);
     });
     bytes[before..].to_vec()
+}
+
+fn wrong_type() -> ReplyFailure {
+    ReplyFailure::WrongType {
+        found: "TopOfBook".into(),
+    }
 }
 
 fn credit() -> Credit {
@@ -111,8 +121,11 @@ fn the_document_prints_the_limits_in_force() {
             "done (default) | {} bytes with header |",
             limits.handshake_frame_bytes
         ),
-        format!("any kind but `Message` | {control} bytes with header |"),
-        format!("`Message` (default) | {} bytes |", limits.message_bytes),
+        format!("any kind but `Message` and `Reply` | {control} bytes with header |"),
+        format!(
+            "`Message` or `Reply` (default) | {} bytes |",
+            limits.message_bytes
+        ),
         format!("a reason | {TEXT_LIMIT_BYTES} bytes |"),
         format!("below (default) | {} |", limits.bindings),
         format!(
@@ -154,6 +167,8 @@ fn golden_frames_are_read_as_what_they_are() {
         FrameKind::Resolve,
         FrameKind::Resolved,
         FrameKind::Kill,
+        FrameKind::Reply,
+        FrameKind::ReplyFailed,
         FrameKind::Close,
     ];
     for kind in inbound {
@@ -173,6 +188,8 @@ fn golden_frames_are_read_as_what_they_are() {
         "Resolved { request: 9, resolved: Some(Resolved { actor: actor-7, key: ExportKey(..), \
          fingerprint: 5859837686836516696, capacity_messages: 1024, type_name: \"Book\" }) }",
         "Kill { binding: binding-3 }",
+        "Reply 9 [98, 97, 0, 0, 0, 0, 0, 0, 42, 0, 0, 0, 0, 0, 0, 0]",
+        "ReplyFailed { request: 9, failure: WrongType { found: \"TopOfBook\" } }",
         "Close(ByPeer { code: 1, text: \"the link was closed on request\" })",
     ];
     assert_eq!(events, expected);

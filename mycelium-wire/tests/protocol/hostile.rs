@@ -15,7 +15,7 @@ use crate::{
 const DOCUMENT: &str = include_str!("../../../docs/wire-format.md");
 
 /// Kinds that need no binding of the peer's.
-const TAKEN_WHEN_OPEN: [FrameKind; 7] = [
+const TAKEN_WHEN_OPEN: [FrameKind; 9] = [
     FrameKind::Bind,
     FrameKind::Bound,
     FrameKind::Credit,
@@ -23,6 +23,8 @@ const TAKEN_WHEN_OPEN: [FrameKind; 7] = [
     FrameKind::Unbound,
     FrameKind::Resolve,
     FrameKind::Resolved,
+    FrameKind::Reply,
+    FrameKind::ReplyFailed,
 ];
 
 fn half_in(state: HandshakeState) -> ReceiveHalf {
@@ -167,8 +169,15 @@ fn lengths_above_the_limit_of_phase_and_kind_are_refused() {
             FrameKind::Message,
             limits.handshake_frame_bytes,
         ),
+        (
+            HandshakeState::AwaitConfirm,
+            FrameKind::Reply,
+            limits.handshake_frame_bytes,
+        ),
         (HandshakeState::Open, FrameKind::Resolve, control),
+        (HandshakeState::Open, FrameKind::ReplyFailed, control),
         (HandshakeState::Open, FrameKind::Message, message),
+        (HandshakeState::Open, FrameKind::Reply, message),
     ];
     for (state, kind, limit) in cases {
         for length in [limit + 1, u32::MAX] {
@@ -189,7 +198,7 @@ fn payloads_that_do_not_fit_their_kind_are_malformed() {
         let state = match kind {
             FrameKind::Hello => HandshakeState::AwaitHello,
             FrameKind::Confirm => HandshakeState::AwaitConfirm,
-            FrameKind::Message => continue,
+            FrameKind::Message | FrameKind::Reply => continue,
             _ => HandshakeState::Open,
         };
         let mut bytes = Header::new(kind).with_payload(200).encode().to_vec();
@@ -216,6 +225,7 @@ fn payloads_cut_short_are_malformed() {
             FrameKind::Resolve
             | FrameKind::Unbound
             | FrameKind::Message
+            | FrameKind::Reply
             | FrameKind::Stop
             | FrameKind::Kill
             | FrameKind::Unbind => continue,
@@ -226,7 +236,7 @@ fn payloads_cut_short_are_malformed() {
         let longest = match kind {
             FrameKind::Bind => 24,
             FrameKind::Resolved => 28,
-            FrameKind::Ended | FrameKind::Close => 1,
+            FrameKind::Ended | FrameKind::Close | FrameKind::ReplyFailed => 1,
             _ => u32::from_le_bytes([whole[0], whole[1], whole[2], whole[3]]) as usize - 32,
         };
         for payload_bytes in shortest..longest {

@@ -56,6 +56,11 @@ pub(crate) fn send<T: mycelium_wire::Wire>(half: &mut SendHalf, number: u32, mes
     .expect("there is credit");
 }
 
+pub(crate) fn reply<T: mycelium_wire::Wire>(half: &mut SendHalf, request: u64, reply: &T) {
+    half.reply(request, &mut (), &mut |encoder| encoder.encode(reply))
+        .expect("below the limit");
+}
+
 /// Reads as a driver does: into the spare room only. Gives back how many bytes fitted.
 pub(crate) fn read_some(half: &mut ReceiveHalf, bytes: &[u8]) -> usize {
     let buffer = half.buffer();
@@ -96,7 +101,7 @@ pub(crate) fn opened(limits: Limits) -> ReceiveHalf {
     half
 }
 
-/// An event as text, with the payload of a message: what two runs are compared by.
+/// An event as text, with the payload of a message or reply: what two runs are compared by.
 pub(crate) fn describe(event: &Event<'_>) -> String {
     match event {
         Event::Message { binding, frame } => format!(
@@ -104,6 +109,7 @@ pub(crate) fn describe(event: &Event<'_>) -> String {
             frame.header().sequence,
             frame.payload()
         ),
+        Event::Reply { request, frame } => format!("Reply {request} {:?}", frame.payload()),
         other => format!("{other:?}"),
     }
 }
