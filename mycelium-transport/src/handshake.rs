@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use mycelium_wire::{
-    CloseReason, Event, Hello, Limits, ReceiveHalf, SendHalf, rkyv::util::AlignedVec,
+    Check, CloseReason, Event, Hello, Limits, ReceiveHalf, SendHalf, rkyv::util::AlignedVec,
 };
 use tokio::time;
 
@@ -40,8 +40,8 @@ pub(crate) async fn shake_hands(
 ) -> Result<Established, HandshakeError> {
     let mut handshake = Handshake {
         socket,
-        send: SendHalf::new(limits),
-        receive: ReceiveHalf::new(limits, hello.nonce),
+        send: SendHalf::new(limits, Check::None),
+        receive: ReceiveHalf::new(limits, hello.nonce, Check::None),
         batch: AlignedVec::new(),
     };
     let exchange = handshake.exchange(hello, admit);

@@ -125,8 +125,8 @@ pub enum CloseReason {
         binding: BindingId,
     },
 
-    /// A message's payload failed validation.
-    #[error("the peer sent a corrupt message: {0}")]
+    /// A frame's check differs from its bytes, or a message's archive failed validation.
+    #[error("the peer's bytes are corrupt: {0}")]
     Corrupt(Box<str>),
 
     /// The peer closed the link; the blame is as the peer saw it.

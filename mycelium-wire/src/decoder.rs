@@ -10,7 +10,8 @@ use std::{fmt, mem, ops::Range};
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
-    CloseReason, FrameKind, Header, Limits,
+    Check, CloseReason, FrameKind, Header, Limits,
+    check::CHECK,
     control::CONTROL_FRAME_BYTES,
     header::{FRAME_ALIGNMENT_BYTES, HEADER_BYTES, HEADER_LENGTH},
 };
@@ -38,11 +39,12 @@ pub struct FrameDecoder {
     wanted_bytes: usize,
     limit_control: u32,
     limit_message: u32,
+    check: Check,
 }
 
 impl FrameDecoder {
     /// Makes a decoder that admits frames of the handshake only.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, check: Check) -> Self {
         Self {
             buffer: BytesMut::new(),
             parked: None,
@@ -50,6 +52,7 @@ impl FrameDecoder {
             wanted_bytes: 0,
             limit_control: limits.handshake_frame_bytes,
             limit_message: limits.handshake_frame_bytes,
+            check,
         }
     }
 
@@ -90,18 +93,21 @@ impl FrameDecoder {
     ///
     /// # Errors
     ///
-    /// What [`Header::decode`] refuses, and [`CloseReason::FrameTooLarge`]; the bytes behind the
-    /// refused header are lost.
+    /// What [`Header::decode`] refuses, [`CloseReason::FrameTooLarge`], [`CloseReason::Malformed`] for
+    /// a check on a link without checks, and [`CloseReason::Corrupt`] for one that differs from the
+    /// frame's bytes. Nothing that follows can be told apart any more.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CloseReason> {
         let Some(bytes) = self.pending().first_chunk() else {
             return Ok(None);
         };
         let header = Header::decode(bytes)?;
         self.check_length(&header)?;
+        self.check_is_meant(&header)?;
         self.wanted_bytes = header.frame_bytes();
         if self.buffer.len() - self.start < self.wanted_bytes {
             return Ok(None);
         }
+        self.verify(&header)?;
         let start = self.start;
         self.start += self.wanted_bytes;
         self.wanted_bytes = 0;
@@ -122,6 +128,33 @@ impl FrameDecoder {
             return Err(CloseReason::FrameTooLarge { length, limit });
         }
         Ok(())
+    }
+
+    /// Refuses a check where none is wanted, before the frame is waited for.
+    fn check_is_meant(&self, header: &Header) -> Result<(), CloseReason> {
+        if self.check == Check::None && header.check != 0 {
+            return Err(CloseReason::Malformed {
+                kind: header.kind,
+                what: "a check is set on a link without checks",
+            });
+        }
+        Ok(())
+    }
+
+    /// Compares the check of the complete frame at `start` with its bytes.
+    fn verify(&mut self, header: &Header) -> Result<(), CloseReason> {
+        if self.check == Check::None {
+            return Ok(());
+        }
+        let frame = &mut self.buffer[self.start..self.start + header.length as usize];
+        // The header was read: one pass over the bytes needs zeros here.
+        frame[CHECK].fill(0);
+        let computed = self.check.of(frame);
+        if computed == header.check {
+            Ok(())
+        } else {
+            Err(corrupt(header, computed))
+        }
     }
 
     /// Everything is consumed: the next frame may start where the buffer does.
@@ -168,6 +201,15 @@ impl FrameDecoder {
             self.parked = Some(old);
         }
     }
+}
+
+#[cold]
+fn corrupt(header: &Header, computed: u32) -> CloseReason {
+    let Header { kind, check, .. } = header;
+    CloseReason::Corrupt(
+        format!("a {kind} frame carries the check {check:#010x}, its bytes give {computed:#010x}")
+            .into(),
+    )
 }
 
 /// A complete frame in the receive buffer; the next one comes after it is dropped or detached.
@@ -230,10 +272,10 @@ impl fmt::Debug for Frame<'_> {
 #[cfg(test)]
 mod tests {
     use super::{FrameDecoder, NORMAL_BYTES, SPARE_BYTES};
-    use crate::{FrameKind, Header, Limits};
+    use crate::{Check, FrameKind, Header, Limits};
 
     fn opened() -> FrameDecoder {
-        let mut decoder = FrameDecoder::new(Limits::default());
+        let mut decoder = FrameDecoder::new(Limits::default(), Check::None);
         decoder.open(Limits::default());
         decoder
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{BindingId, CloseReason};
+use crate::{BindingId, CloseReason, check::CHECK};
 
 /// The size of a [`Header`] on the wire.
 ///
@@ -126,8 +126,8 @@ impl fmt::Display for FrameKind {
 
 /// What stands before every payload.
 ///
-/// Flags, check and the reserved fields have no meaning yet: they are written as zero and refused
-/// when they are not. Flag `0x01` is kept for a trace context, `0x02` for the time of sending.
+/// Flags and the reserved fields have no meaning yet: they are written as zero and refused when they
+/// are not. Flag `0x01` is kept for a trace context, `0x02` for the time of sending.
 ///
 /// # Examples
 ///
@@ -156,6 +156,9 @@ pub struct Header {
     pub sequence: u32,
     /// The question that is asked, or that this frame answers; 0 in kinds that do neither.
     pub request: u64,
+    /// The frame's check on a link with [`Check::Crc32c`](crate::Check::Crc32c), where it may be any
+    /// number; 0 on all others.
+    pub check: u32,
 }
 
 impl Header {
@@ -167,6 +170,7 @@ impl Header {
             binding: BindingId::from_u32(0),
             sequence: 0,
             request: 0,
+            check: 0,
         }
     }
 
@@ -195,6 +199,7 @@ impl Header {
         bytes[8..12].copy_from_slice(&self.binding.as_u32().to_le_bytes());
         bytes[12..16].copy_from_slice(&self.sequence.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.request.to_le_bytes());
+        bytes[CHECK].copy_from_slice(&self.check.to_le_bytes());
         bytes
     }
 
@@ -203,8 +208,8 @@ impl Header {
     /// # Errors
     ///
     /// [`CloseReason::UnknownKind`], and [`CloseReason::Malformed`] for a length below the
-    /// header's own, for a flag, check or reserved field that is not zero, and for a binding,
-    /// sequence or request in a kind that has none.
+    /// header's own, for a flag or reserved field that is not zero, and for a binding, sequence or
+    /// request in a kind that has none.
     pub fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Self, CloseReason> {
         let kind = FrameKind::from_u8(bytes[4]).ok_or(CloseReason::UnknownKind(bytes[4]))?;
         let header = Self {
@@ -213,6 +218,7 @@ impl Header {
             binding: BindingId::from_u32(u32_at(bytes, 8)),
             sequence: u32_at(bytes, 12),
             request: u64::from(u32_at(bytes, 20)) << 32 | u64::from(u32_at(bytes, 16)),
+            check: u32_at(bytes, CHECK.start),
         };
         match header.fault(bytes) {
             Some(what) => Err(CloseReason::Malformed { kind, what }),
@@ -228,8 +234,6 @@ impl Header {
             Some("a flag is set that this version does not know")
         } else if bytes[6..8] != [0; 2] || bytes[28..32] != [0; 4] {
             Some("a reserved field is not zero")
-        } else if bytes[24..28] != [0; 4] {
-            Some("a check is set on a link without checks")
         } else if self.binding.as_u32() != 0 && !kind.names_binding() {
             Some("this kind belongs to no binding")
         } else if self.sequence != 0 && !kind.names_sequence() {
@@ -263,7 +267,7 @@ mod tests {
 
     #[test]
     fn fields_that_must_be_zero_are_refused_when_they_are_not() {
-        for at in [5, 6, 7, 16, 23, 24, 27, 28, 31] {
+        for at in [5, 6, 7, 16, 23, 28, 31] {
             let mut bytes = message().encode();
             bytes[at] = 1;
             let refused = Header::decode(&bytes);
@@ -309,8 +313,10 @@ mod tests {
             binding: u32,
             sequence: u32,
             request: u64,
+            check: u32,
         ) {
             let mut header = Header::new(kind).with_payload(payload_bytes);
+            header.check = check;
             if kind.names_binding() {
                 header.binding = BindingId::from_u32(binding);
             }

@@ -8,6 +8,7 @@
 //! connection).
 
 mod builtin;
+mod check;
 mod close;
 mod codec;
 mod control;
@@ -31,6 +32,7 @@ mod send_half;
 mod wire;
 
 pub use crate::{
+    check::Check,
     close::{CloseReason, Incompatibility},
     codec::Codec,
     control::{Bind, Resolved, TEXT_LIMIT_BYTES},

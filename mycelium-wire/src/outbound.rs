@@ -5,20 +5,23 @@ use std::mem;
 use rkyv::util::AlignedVec;
 
 use crate::{
-    Header,
+    Check, Header,
+    check::CHECK,
     header::{FRAME_ALIGNMENT_BYTES, HEADER_BYTES},
 };
 
 /// A frame counts from [`commit`](Self::commit) on. One that was begun and not committed, because
 /// its encoding failed or panicked, is dropped by whatever comes next.
 pub(crate) struct OutboundBuffer {
+    check: Check,
     bytes: AlignedVec<16>,
     committed_bytes: usize,
 }
 
 impl OutboundBuffer {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(check: Check) -> Self {
         Self {
+            check,
             bytes: AlignedVec::new(),
             committed_bytes: 0,
         }
@@ -41,12 +44,16 @@ impl OutboundBuffer {
         &mut self.bytes
     }
 
-    /// Finishes the frame: pads it and fills the header in, with the length of what was appended.
+    /// Finishes the frame: pads it and fills the header in, with the length and check of what was
+    /// appended.
     pub(crate) fn commit(&mut self, header: Header) {
         let start = self.committed_bytes;
         let header = header.with_payload(self.payload_bytes());
         self.bytes.resize(start + header.frame_bytes(), 0);
-        self.bytes[start..start + HEADER_BYTES].copy_from_slice(&header.encode());
+        let frame = &mut self.bytes[start..start + header.length as usize];
+        frame[..HEADER_BYTES].copy_from_slice(&header.encode());
+        let check = self.check.of(frame);
+        frame[CHECK].copy_from_slice(&check.to_le_bytes());
         self.committed_bytes = self.bytes.len();
     }
 

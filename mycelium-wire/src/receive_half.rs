@@ -5,8 +5,8 @@ use std::fmt;
 use bytes::BytesMut;
 
 use crate::{
-    Bind, BindingId, CloseReason, Credit, EndReason, Frame, FrameDecoder, FrameKind, Header, Hello,
-    Limits, ReplyFailure, Resolved, Window,
+    Bind, BindingId, Check, CloseReason, Credit, EndReason, Frame, FrameDecoder, FrameKind, Header,
+    Hello, Limits, ReplyFailure, Resolved, Window,
     control::Reader,
     hello::{self, not_mycelium},
 };
@@ -147,9 +147,9 @@ pub struct ReceiveHalf {
 
 impl ReceiveHalf {
     /// Waits for the peer's `Hello`; `local_nonce` is the one that our own `Hello` carries.
-    pub fn new(limits: Limits, local_nonce: u128) -> Self {
+    pub fn new(limits: Limits, local_nonce: u128, check: Check) -> Self {
         Self {
-            decoder: FrameDecoder::new(limits),
+            decoder: FrameDecoder::new(limits, check),
             session: Session {
                 limits,
                 local_nonce,
@@ -396,14 +396,14 @@ fn in_order(binding: BindingId, wanted: u32, found: u32) -> Result<(), CloseReas
 #[cfg(test)]
 mod tests {
     use super::{HandshakeState, ReceiveHalf, Session};
-    use crate::{BindingId, CloseReason, Event, FrameDecoder, FrameKind, Header, Limits};
+    use crate::{BindingId, Check, CloseReason, Event, FrameDecoder, FrameKind, Header, Limits};
 
     #[test]
     fn sequences_wrap() {
         let binding = BindingId::from_u32(0);
         let limits = Limits::default();
         let mut half = ReceiveHalf {
-            decoder: FrameDecoder::new(limits),
+            decoder: FrameDecoder::new(limits, Check::None),
             session: Session {
                 limits,
                 local_nonce: 0,

@@ -5,8 +5,8 @@ use std::any::Any;
 use rkyv::{ser::allocator::Arena, util::AlignedVec};
 
 use crate::{
-    Bind, BindingId, CloseReason, Credit, CreditWindow, Encoder, EndReason, FrameKind, Header,
-    Hello, Limits, ReplyFailure, Resolved, TEXT_LIMIT_BYTES, Totals, Window, WireError,
+    Bind, BindingId, Check, CloseReason, Credit, CreditWindow, Encoder, EndReason, FrameKind,
+    Header, Hello, Limits, ReplyFailure, Resolved, TEXT_LIMIT_BYTES, Totals, Window, WireError,
     frame_bytes, header::HEADER_LENGTH, outbound::OutboundBuffer,
     outbound_binding::OutboundBinding,
 };
@@ -45,11 +45,11 @@ pub struct SendHalf {
 
 impl SendHalf {
     /// Makes a half with nothing bound and nothing to send.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, check: Check) -> Self {
         let mut half = Self {
             limits,
             message_limit_bytes: 0,
-            outbound: OutboundBuffer::new(),
+            outbound: OutboundBuffer::new(check),
             arena: Arena::new(),
             bindings: Vec::new(),
             retired: Totals::default(),

@@ -2,7 +2,7 @@
 
 use allocation_counter::measure;
 use mycelium_wire::{
-    ActorId, Bind, BindingId, Credit, Event, ExportKey, Hello, Limits, NodeId, ReceiveHalf,
+    ActorId, Bind, BindingId, Check, Credit, Event, ExportKey, Hello, Limits, NodeId, ReceiveHalf,
     SendHalf, Window, frame_bytes, rkyv::util::AlignedVec,
 };
 
@@ -15,7 +15,7 @@ const ORDER: Order = (1, 2, 3, 4, 5, (6, 7));
 
 /// A sender with a full window.
 fn sender() -> SendHalf {
-    let mut half = SendHalf::new(Limits::default());
+    let mut half = SendHalf::new(Limits::default(), Check::None);
     let bind = Bind {
         actor: ActorId::from_u64(1),
         key: ExportKey::from_u64(2),
@@ -30,7 +30,7 @@ fn sender() -> SendHalf {
 
 /// A receiver whose peer's handshake is done.
 fn receiver() -> ReceiveHalf {
-    let mut peer = SendHalf::new(Limits::default());
+    let mut peer = SendHalf::new(Limits::default(), Check::None);
     let hello = Hello {
         node: NodeId::new("peer".parse().expect("a valid name"), 1),
         nonce: 2,
@@ -42,7 +42,7 @@ fn receiver() -> ReceiveHalf {
     };
     peer.hello(&hello).expect("fits");
     peer.confirm(1);
-    let mut half = ReceiveHalf::new(Limits::default(), 1);
+    let mut half = ReceiveHalf::new(Limits::default(), 1, Check::None);
     let mut spare = AlignedVec::new();
     peer.poll_transmit(&mut spare);
     read(&mut half, &spare, |_| {});
@@ -162,7 +162,7 @@ fn messages_that_are_kept_cost_two_allocations_per_buffer() {
 
 #[test]
 fn credit_costs_no_allocation_on_either_side() {
-    let mut sender = SendHalf::new(Limits::default());
+    let mut sender = SendHalf::new(Limits::default(), Check::None);
     let mut receiver = receiver();
     let mut spare = AlignedVec::new();
     let mut round = || {

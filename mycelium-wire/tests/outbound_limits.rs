@@ -1,8 +1,8 @@
 //! What a sender refuses before anything reaches the wire.
 
 use mycelium_wire::{
-    ActorId, Bind, BindingId, ExportKey, Hello, Limits, NodeId, ReceiveHalf, SendHalf, SendRefused,
-    TEXT_LIMIT_BYTES, WireError,
+    ActorId, Bind, BindingId, Check, ExportKey, Hello, Limits, NodeId, ReceiveHalf, SendHalf,
+    SendRefused, TEXT_LIMIT_BYTES, WireError,
 };
 
 const BINDING: BindingId = BindingId::from_u32(0);
@@ -30,7 +30,7 @@ fn halves_move_between_threads() {
 
 #[test]
 fn the_smaller_message_limit_is_in_force() {
-    let mut half = SendHalf::new(Limits::default());
+    let mut half = SendHalf::new(Limits::default(), Check::None);
     half.bind(BINDING, &bind(), 16);
     half.set_message_limit(u32::MAX);
     let refused = send(&mut half, 1 << 20);
@@ -49,7 +49,7 @@ fn the_smaller_message_limit_is_in_force() {
 
 #[test]
 fn no_credit_is_spent_on_an_id_that_is_not_bound() {
-    let mut half = SendHalf::new(Limits::default());
+    let mut half = SendHalf::new(Limits::default(), Check::None);
     assert!(matches!(send(&mut half, 8), Err(SendRefused::NoCredit)));
     half.stop(BINDING);
     half.kill(BINDING);
@@ -64,7 +64,7 @@ fn no_credit_is_spent_on_an_id_that_is_not_bound() {
 
 #[test]
 fn credit_is_asked_for_before_anything_is_encoded() {
-    let mut half = SendHalf::new(Limits::default());
+    let mut half = SendHalf::new(Limits::default(), Check::None);
     half.bind(BINDING, &bind(), 1);
     send(&mut half, 8).expect("the first has credit");
     let refused = half.send(BINDING, &mut (), &mut |_| panic!("encoded without credit"));
@@ -74,14 +74,14 @@ fn credit_is_asked_for_before_anything_is_encoded() {
 #[test]
 #[should_panic(expected = "an id is bound once at a time")]
 fn binding_an_id_twice_is_a_bug_of_the_caller() {
-    let mut half = SendHalf::new(Limits::default());
+    let mut half = SendHalf::new(Limits::default(), Check::None);
     half.bind(BINDING, &bind(), 16);
     half.bind(BINDING, &bind(), 16);
 }
 
 #[test]
 fn names_and_addresses_that_do_not_fit_are_refused() {
-    let mut half = SendHalf::new(Limits::default());
+    let mut half = SendHalf::new(Limits::default(), Check::None);
     let long = "n".repeat(TEXT_LIMIT_BYTES + 1);
     assert!(half.resolve(1, &long).is_err());
     let hello = Hello {

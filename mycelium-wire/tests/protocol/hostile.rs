@@ -1,8 +1,8 @@
 //! Every illegal frame in every state of the handshake, and the reason the link closes with.
 
 use mycelium_wire::{
-    CloseReason, Credit, Event, FrameKind, HEADER_BYTES, HandshakeState, Header, Incompatibility,
-    Limits, PROTOCOL_VERSION, ReceiveHalf, SendHalf, Window,
+    Check, CloseReason, Credit, Event, FrameKind, HEADER_BYTES, HandshakeState, Header,
+    Incompatibility, Limits, PROTOCOL_VERSION, ReceiveHalf, SendHalf, Window,
 };
 
 use crate::{
@@ -28,7 +28,7 @@ const TAKEN_WHEN_OPEN: [FrameKind; 9] = [
 ];
 
 fn half_in(state: HandshakeState) -> ReceiveHalf {
-    let mut half = ReceiveHalf::new(Limits::default(), LOCAL_NONCE);
+    let mut half = ReceiveHalf::new(Limits::default(), LOCAL_NONCE, Check::None);
     let before = match state {
         HandshakeState::AwaitHello => Vec::new(),
         HandshakeState::AwaitConfirm => frame_of(FrameKind::Hello),
@@ -149,7 +149,7 @@ fn our_own_hello_sent_back_is_a_replay() {
 
 #[test]
 fn a_recorded_handshake_does_not_open_another_connection() {
-    let mut half = ReceiveHalf::new(Limits::default(), LOCAL_NONCE + 1);
+    let mut half = ReceiveHalf::new(Limits::default(), LOCAL_NONCE + 1, Check::None);
     assert_eq!(answer(&mut half, &handshake()), Some(CloseReason::Replayed));
 }
 
@@ -328,7 +328,7 @@ fn what_follows_a_message_names_it() {
 
 #[test]
 fn answers_about_bindings_that_are_not_ours_are_refused() {
-    let mut half = SendHalf::new(Limits::default());
+    let mut half = SendHalf::new(Limits::default(), Check::None);
     let unknown = Err(CloseReason::UnknownBinding(binding(5)));
     let window = Window::full(16, 1 << 20);
     assert_eq!(half.handle_bound(binding(5), window), unknown);
@@ -339,7 +339,7 @@ fn answers_about_bindings_that_are_not_ours_are_refused() {
 
 #[test]
 fn a_target_answers_a_binding_once() {
-    let mut half = SendHalf::new(Limits::default());
+    let mut half = SendHalf::new(Limits::default(), Check::None);
     let window = Window::full(16, 1 << 20);
     half.bind(binding(0), &bind(), 16);
     half.bind(binding(1), &bind(), 16);
@@ -360,7 +360,7 @@ fn a_target_answers_a_binding_once() {
 
 #[test]
 fn a_binding_is_not_let_go_with_messages_outstanding() {
-    let mut half = SendHalf::new(Limits::default());
+    let mut half = SendHalf::new(Limits::default(), Check::None);
     half.bind(binding(0), &bind(), 16);
     send(&mut half, 0, &1_u64);
     assert!(half.handle_unbound(binding(0)).is_err(), "nobody asked");

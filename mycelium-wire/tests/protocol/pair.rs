@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use mycelium_wire::{
-    ActorId, Bind, Credit, EndReason, Event, ExportKey, Limits, ReceiveHalf, Resolved, SendHalf,
-    SendRefused, Window, frame_bytes,
+    ActorId, Bind, Check, Credit, EndReason, Event, ExportKey, Limits, ReceiveHalf, Resolved,
+    SendHalf, SendRefused, Window, frame_bytes,
     rkyv::{ser::allocator::Arena, util::AlignedVec},
 };
 
@@ -105,8 +105,8 @@ impl Node {
             ..Limits::default()
         };
         let mut node = Self {
-            send: SendHalf::new(limits),
-            receive: ReceiveHalf::new(limits, local_nonce),
+            send: SendHalf::new(limits, Check::None),
+            receive: ReceiveHalf::new(limits, local_nonce, Check::None),
             spare: AlignedVec::new(),
             pipe: VecDeque::new(),
             expected: VecDeque::new(),

@@ -3,7 +3,7 @@
 use allocation_counter::measure;
 use bytes::Bytes;
 use mycelium_wire::{
-    CloseReason, Event, FrameKind, Header, Limits, ReceiveHalf, Wire, frame_bytes, open,
+    Check, CloseReason, Event, FrameKind, Header, Limits, ReceiveHalf, Wire, frame_bytes, open,
 };
 use proptest::prelude::*;
 
@@ -74,7 +74,7 @@ enum Consumer {
 
 /// The events of a stream that is read in pieces of these sizes, over and over.
 fn events(bytes: &[u8], pieces: &[usize], consumer: Consumer) -> Result<Vec<String>, CloseReason> {
-    let mut half = ReceiveHalf::new(limits(), LOCAL_NONCE);
+    let mut half = ReceiveHalf::new(limits(), LOCAL_NONCE, Check::None);
     let mut seen = Vec::new();
     let mut held: Vec<(usize, Bytes)> = Vec::new();
     let mut rest = bytes;
@@ -141,7 +141,7 @@ proptest! {
 
 /// Reads the bytes; the half must not hold more than the longest frame and a normal buffer.
 fn assert_bounded(bytes: &[u8], is_open: bool) {
-    let mut half = ReceiveHalf::new(limits(), LOCAL_NONCE);
+    let mut half = ReceiveHalf::new(limits(), LOCAL_NONCE, Check::None);
     let handshake = handshake();
     let allocated = measure(|| {
         if is_open {
@@ -164,7 +164,7 @@ fn a_claim_of_four_gigabytes_takes_no_memory() {
     let bytes = header.encode();
     let handshake = handshake();
     let allocated = measure(|| {
-        let mut half = ReceiveHalf::new(Limits::default(), LOCAL_NONCE);
+        let mut half = ReceiveHalf::new(Limits::default(), LOCAL_NONCE, Check::None);
         read_all(&mut half, &handshake, |_| {}).expect("a legal handshake");
         let refused = read_all(&mut half, &bytes, |_| {});
         assert!(matches!(refused, Err(CloseReason::FrameTooLarge { .. })));
@@ -182,7 +182,7 @@ fn long_messages_take_one_buffer_each_and_never_two_at_a_time() {
     let bytes = stream(&sizes);
     let long = sizes.iter().filter(|size| **size > 65_000).count() as u64;
     for piece in [1_000, 4_096, 65_536, 1 << 20] {
-        let mut half = ReceiveHalf::new(limits(), LOCAL_NONCE);
+        let mut half = ReceiveHalf::new(limits(), LOCAL_NONCE, Check::None);
         let mut count = 0;
         let allocated = measure(|| {
             for piece in bytes.chunks(piece) {

@@ -1,7 +1,7 @@
 //! What the tests share: an introduced node, bytes out of one half, bytes into the other.
 
 use mycelium_wire::{
-    Bind, BindingId, CloseReason, Event, Hello, Limits, NodeId, ReceiveHalf, SendHalf,
+    Bind, BindingId, Check, CloseReason, Event, Hello, Limits, NodeId, ReceiveHalf, SendHalf,
     rkyv::util::AlignedVec,
 };
 
@@ -38,7 +38,7 @@ pub(crate) fn bind() -> Bind {
 
 /// What the calls wrote.
 pub(crate) fn written(calls: impl FnOnce(&mut SendHalf)) -> Vec<u8> {
-    let mut half = SendHalf::new(Limits::default());
+    let mut half = SendHalf::new(Limits::default(), Check::None);
     calls(&mut half);
     transmit(&mut half)
 }
@@ -96,7 +96,7 @@ pub(crate) fn handshake() -> Vec<u8> {
 
 /// A half whose peer has finished its handshake.
 pub(crate) fn opened(limits: Limits) -> ReceiveHalf {
-    let mut half = ReceiveHalf::new(limits, LOCAL_NONCE);
+    let mut half = ReceiveHalf::new(limits, LOCAL_NONCE, Check::None);
     read_all(&mut half, &handshake(), |_| {}).expect("a correct handshake");
     half
 }
