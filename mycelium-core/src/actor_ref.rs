@@ -10,16 +10,19 @@ use std::{
     future::Future,
     hash::{Hash, Hasher},
     pin::{Pin, pin},
-    sync::Arc,
-    task::{Context, Poll, Wake, Waker, ready},
-    thread::{self, Thread},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use mycelium_wire::ActorId;
 use tokio::{task::coop, time};
 
-use crate::{LocalRef, Message, RemoteRef, SendError, mailbox::waiters::Ticket};
+use crate::{
+    Ask, AskError, LocalRef, Message, RemoteRef, ReplyTo, SendError,
+    ask::ask_blocking,
+    block_on::block_on,
+    mailbox::{entry::Entry, waiters::Ticket},
+};
 
 /// A ref to an actor: the same type whether it lives in this process, on this host or on another.
 ///
@@ -57,7 +60,7 @@ impl<M: Message> ActorRef<M> {
     pub fn send(&self, message: M) -> SendFuture<'_, M> {
         SendFuture {
             to: self,
-            message: Some(message),
+            entry: Some(Entry::told(message)),
             ticket: None,
         }
     }
@@ -102,17 +105,54 @@ impl<M: Message> ActorRef<M> {
     pub fn send_blocking(&self, message: M) -> Result<(), SendError<M>> {
         match self.try_send(message) {
             Err(SendError::Full(message) | SendError::LinkDown(message)) => {
-                block_on(self.send(message))
+                let sent = block_on(self.send(message), None);
+                sent.expect("without a time limit it ends with an outcome")
             }
             sent => sent,
         }
+    }
+
+    /// Sends a message that carries a reply port, and waits for the answer: 5 s, unless
+    /// [`timeout`](Ask::timeout) names another time.
+    ///
+    /// Allocates nothing in steady state. An ask that is dropped before its message is handled is
+    /// skipped by an actor of this process.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError`]. Whoever waits for room when the time is up gets the message back.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future gives the ask up; the message may have been sent.
+    ///
+    /// # Examples
+    ///
+    /// See [`ReplyTo`].
+    pub fn ask<R: Send + 'static>(&self, make: impl FnOnce(ReplyTo<R>) -> M) -> Ask<'_, M, R> {
+        Ask::new(self, make)
+    }
+
+    /// Asks from a thread outside the runtime, and blocks it until the answer or `timeout`.
+    ///
+    /// On a worker of the runtime it would keep other tasks from running: there, `ask` is the way.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ask`](Self::ask).
+    pub fn ask_blocking<R: Send + 'static>(
+        &self,
+        timeout: Duration,
+        make: impl FnOnce(ReplyTo<R>) -> M,
+    ) -> Result<R, AskError<M>> {
+        ask_blocking(self, make, timeout)
     }
 
     /// Ends the actor once it has handled what was sent before. Does not wait for it.
     pub fn stop(&self) {
         match self {
             Self::Local(local) => local.stop(),
-            Self::Unix(remote) | Self::Tcp(remote) => remote.remote().stop(),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.stop(),
         }
     }
 
@@ -121,7 +161,7 @@ impl<M: Message> ActorRef<M> {
     pub fn kill(&self) {
         match self {
             Self::Local(local) => local.kill(),
-            Self::Unix(remote) | Self::Tcp(remote) => remote.remote().kill(),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.kill(),
         }
     }
 
@@ -129,7 +169,7 @@ impl<M: Message> ActorRef<M> {
     pub fn id(&self) -> ActorId {
         match self {
             Self::Local(local) => local.id(),
-            Self::Unix(remote) | Self::Tcp(remote) => remote.remote().actor(),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.actor().described.actor,
         }
     }
 
@@ -138,23 +178,23 @@ impl<M: Message> ActorRef<M> {
     pub fn is_closed(&self) -> bool {
         match self {
             Self::Local(local) => local.is_closed(),
-            Self::Unix(remote) | Self::Tcp(remote) => remote.remote().is_ended(),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.is_ended(),
         }
     }
 
-    fn poll_send(
+    pub(crate) fn poll_send(
         &self,
-        message: &mut Option<M>,
+        entry: &mut Option<Entry<M>>,
         ticket: &mut Option<Ticket>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), SendError<M>>> {
         match self {
-            Self::Local(local) => local.poll_send(message, ticket, cx),
-            Self::Unix(remote) | Self::Tcp(remote) => remote.poll_send(message, ticket, cx),
+            Self::Local(local) => local.poll_send(entry, ticket, cx),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.poll_send(entry, ticket, cx),
         }
     }
 
-    fn leave_line(&self, ticket: &mut Option<Ticket>) {
+    pub(crate) fn leave_line(&self, ticket: &mut Option<Ticket>) {
         match self {
             Self::Local(local) => local.leave_line(ticket),
             Self::Unix(remote) | Self::Tcp(remote) => remote.leave_line(ticket),
@@ -209,7 +249,7 @@ impl<M> fmt::Debug for ActorRef<M> {
 #[must_use = "a send does nothing until it is awaited"]
 pub struct SendFuture<'a, M: Message> {
     to: &'a ActorRef<M>,
-    message: Option<M>,
+    entry: Option<Entry<M>>,
     /// Our place among those who wait for room.
     ticket: Option<Ticket>,
 }
@@ -217,9 +257,10 @@ pub struct SendFuture<'a, M: Message> {
 impl<M: Message> SendFuture<'_, M> {
     /// Gives up and returns the message, which has not been sent.
     fn give_back(mut self) -> M {
-        self.message
-            .take()
+        let entry = self.entry.take();
+        entry
             .expect("a send that is not ready holds its message")
+            .message
     }
 }
 
@@ -233,7 +274,7 @@ impl<M: Message> Future for SendFuture<'_, M> {
         // A loop of sends with room must let timers and other tasks of its worker run.
         ready!(pin!(coop::consume_budget()).poll(cx));
         let this = self.get_mut();
-        this.to.poll_send(&mut this.message, &mut this.ticket, cx)
+        this.to.poll_send(&mut this.entry, &mut this.ticket, cx)
     }
 }
 
@@ -241,24 +282,6 @@ impl<M: Message> Drop for SendFuture<'_, M> {
     fn drop(&mut self) {
         if self.ticket.is_some() {
             self.to.leave_line(&mut self.ticket);
-        }
-    }
-}
-
-/// Polls a future on this thread, which sleeps while the future waits.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
         }
     }
 }

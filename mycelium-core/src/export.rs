@@ -1,6 +1,7 @@
 //! [`Exports`]: the actors of a node that other nodes may reach, and how.
 
 use std::{
+    any::Any,
     collections::HashMap,
     sync::{Arc, Weak},
 };
@@ -53,6 +54,10 @@ impl Exports {
             actor: actor.clone(),
             codec: Codec::new(),
         });
+        // Whoever ends the actor removes it afterwards, under this lock.
+        if actor.0.front.phase.is_ended() {
+            return Ok(resolved);
+        }
         entries.insert(
             actor.id(),
             Entry {
@@ -61,6 +66,17 @@ impl Exports {
             },
         );
         Ok(resolved)
+    }
+
+    /// The actor of this node that a ref with this key means, if it lives.
+    pub(crate) fn local<M: Message>(&self, described: &Resolved) -> Option<LocalRef<M>> {
+        let entries = self.entries.lock();
+        let entry = entries.get(&described.actor)?;
+        if entry.resolved.key != described.key {
+            return None;
+        }
+        let exported: &dyn Any = &*entry.exported;
+        Some(exported.downcast_ref::<Export<M>>()?.actor.clone())
     }
 
     /// What a ref to the actor must show, if it is reachable.
@@ -111,7 +127,7 @@ impl Exports {
 }
 
 /// An exported actor without its message type.
-trait Exported: Send + Sync {
+trait Exported: Any + Send + Sync {
     fn open(&self, link: Weak<dyn Link>) -> Arc<dyn InboundQueue>;
 }
 

@@ -9,6 +9,8 @@
 mod actor;
 mod actor_ref;
 mod archived;
+mod ask;
+mod block_on;
 mod builder;
 mod cell;
 mod context;
@@ -21,7 +23,12 @@ mod local_ref;
 mod mailbox;
 mod message;
 mod node;
+mod pending;
+mod ref_archive;
 mod remote_ref;
+mod reply_archive;
+mod reply_slot;
+mod reply_to;
 mod send_error;
 mod spawn;
 mod sync;
@@ -30,6 +37,7 @@ pub use crate::{
     actor::{Actor, ActorError, ActorResult, StopReason},
     actor_ref::{ActorRef, SendFuture},
     archived::Archived,
+    ask::{Ask, AskError},
     builder::{NodeBuilder, Plugin, PluginError, StartError, Starting},
     context::Context,
     dead_letter::{DeadLetter, DeadLetterNotice, DeadLetters},
@@ -40,7 +48,9 @@ pub use crate::{
     local_ref::LocalRef,
     message::Message,
     node::{NameTable, Names, Node, ShutdownTimeout},
+    pending::{EncodePorts, Pending, PendingAsk},
     remote_ref::{Remote, RemoteRef},
+    reply_to::ReplyTo,
     send_error::SendError,
     spawn::SpawnOptions,
 };

@@ -4,13 +4,18 @@
 //! sends wait; when the peer is down, they fail. Its counterpart for what comes in is
 //! [`Inbound`](crate::Inbound).
 
-use std::{future::Future, pin::Pin, sync::Arc};
-
-use mycelium_wire::{
-    BindingId, CloseReason, Credit, Encoder, EndReason, NodeId, Resolved, Window, WireError,
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Weak},
 };
 
-use crate::Remote;
+use mycelium_wire::{
+    BindingId, CloseReason, Credit, Encoder, EndReason, NodeId, ReplyFailure, Resolved, Window,
+    WireError,
+};
+
+use crate::{Node, Remote};
 
 /// What a link is made of; a ref's variant tells it to users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +58,29 @@ pub enum LinkRefusal {
     /// The link holds as many bindings as it may; drop refs to some of the peer's actors.
     #[error("the link is bound to as many actors as it may be")]
     TooManyBindings,
+    /// This node has no link to the actor's node: make it a peer.
+    #[error("this node is not linked to the actor's node")]
+    Unreachable,
     /// The peer did not answer in time.
     #[error("the node did not answer in time")]
     Timeout,
     /// The message or name could not be encoded.
     #[error(transparent)]
     Wire(#[from] WireError),
+}
+
+impl LinkRefusal {
+    /// Whether it is worth waiting for: [`Remote::wake`] is called when it has passed.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::NoCredit | Self::Reconnecting)
+    }
+}
+
+/// What refs and reply ports need while they are decoded: where they came from.
+pub struct DecodePorts {
+    pub(crate) node: Node,
+    pub(crate) link: Weak<dyn Link>,
+    pub(crate) generation: u32,
 }
 
 /// A future that a transport gives back.
@@ -107,6 +129,20 @@ pub trait Link: Send + Sync + 'static {
 
     /// Tells the peer that the actor behind one of its bindings is gone.
     fn ended(&self, inbound: InboundBinding, reason: &EndReason);
+
+    /// Answers an ask of the peer that came through the connection of this generation; does
+    /// nothing where that is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkRefusal::Wire`] when the answer cannot be encoded.
+    fn reply(&self, generation: u32, request: u64, encode: Encode<'_>) -> Result<(), LinkRefusal>;
+
+    /// Tells the peer that an ask has no answer.
+    fn reply_failed(&self, generation: u32, request: u64, failure: &ReplyFailure);
+
+    /// Nobody waits for the answer to an ask any more.
+    fn forget(&self, request: u64);
 
     /// Closes the connection of this generation, because the peer broke the protocol on it.
     fn fail(&self, generation: u32, reason: CloseReason);

@@ -11,7 +11,7 @@ use mycelium_wire::ActorId;
 use crate::{
     Message, SendError, StopReason,
     cell::{Control, LocalCell},
-    mailbox::{local::Push, waiters::Ticket},
+    mailbox::{entry::Entry, local::Push, waiters::Ticket},
 };
 
 /// A ref to an actor of this process: messages are moved into its mailbox.
@@ -27,7 +27,7 @@ impl<M: Message> LocalRef<M> {
     ///
     /// [`SendError::Full`], or [`SendError::ActorDown`]; both give the message back.
     pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
-        self.conclude(self.0.front.mailbox.local.try_push(message))
+        self.conclude(self.0.front.mailbox.local.try_push(Entry::told(message)))
     }
 
     /// The actor's id on this node.
@@ -69,11 +69,11 @@ impl<M: Message> LocalRef<M> {
 
     pub(crate) fn poll_send(
         &self,
-        message: &mut Option<M>,
+        entry: &mut Option<Entry<M>>,
         ticket: &mut Option<Ticket>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), SendError<M>>> {
-        let push = ready!(self.0.front.mailbox.local.poll_push(message, ticket, cx));
+        let push = ready!(self.0.front.mailbox.local.poll_push(entry, ticket, cx));
         Poll::Ready(self.conclude(push))
     }
 
@@ -81,15 +81,15 @@ impl<M: Message> LocalRef<M> {
         self.0.front.mailbox.local.cancel(ticket);
     }
 
-    fn conclude(&self, push: Push<M>) -> Result<(), SendError<M>> {
+    fn conclude(&self, push: Push<Entry<M>>) -> Result<(), SendError<M>> {
         match push {
             Push::Stored(found) => {
                 self.0.front.stored(found);
                 Ok(())
             }
-            Push::Full(message) => Err(SendError::Full(message)),
-            Push::Closed(message) => Err(SendError::ActorDown {
-                message,
+            Push::Full(entry) => Err(SendError::Full(entry.message)),
+            Push::Closed(entry) => Err(SendError::ActorDown {
+                message: entry.message,
                 reason: self.0.front.exit.reason(),
             }),
         }

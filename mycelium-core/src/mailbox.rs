@@ -4,6 +4,7 @@
 //! [`FrameQueue`] per binding, so that one sender's backlog never delays another's. The actor
 //! takes from all of them in turn, a batch from each; [`Intake`] holds the batches at hand.
 
+pub(crate) mod entry;
 pub(crate) mod frames;
 pub(crate) mod intake;
 pub(crate) mod ledger;
@@ -12,14 +13,14 @@ pub(crate) mod waiters;
 
 use std::sync::Arc;
 
-use self::{frames::FrameQueue, local::LocalQueue};
+use self::{entry::Entry, frames::FrameQueue, local::LocalQueue};
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
 pub(crate) use self::intake::{Delivery, Intake};
 
 /// The queues of one actor.
 pub(crate) struct Mailbox<M> {
-    pub(crate) local: LocalQueue<M>,
+    pub(crate) local: LocalQueue<Entry<M>>,
     ready: Mutex<Ready<M>>,
     /// Whether `ready` may hold a queue: spares actors without bindings its lock.
     has_ready: AtomicBool,

@@ -23,6 +23,7 @@ use crate::{
     },
     dead_letter::DeadLetterOffice,
     export::Exports,
+    remote_ref::{Remote, RemoteActor},
     sync::Mutex,
 };
 
@@ -215,11 +216,30 @@ impl Node {
         actor: Resolved,
     ) -> Result<ActorRef<M>, LinkRefusal> {
         let kind = link.kind();
-        let remote = RemoteRef::new(Codec::new(), link.attach(actor)?);
+        let remote = RemoteRef::known(Codec::new(), link.attach(actor)?);
         Ok(match kind {
             LinkKind::Unix => ActorRef::Unix(remote),
             LinkKind::Tcp => ActorRef::Tcp(remote),
         })
+    }
+
+    /// The place of an actor on the link to its node.
+    pub(crate) fn attach(&self, actor: &RemoteActor) -> Result<Arc<Remote>, LinkRefusal> {
+        let links = self.0.links.lock();
+        let link = links.get(&actor.node).cloned();
+        let is_replaced = || links.keys().any(|peer| peer.name() == actor.node.name());
+        let link = match link {
+            Some(link) => link,
+            None if is_replaced() => return Err(LinkRefusal::Stale),
+            None => return Err(LinkRefusal::Unreachable),
+        };
+        drop(links);
+        link.attach(actor.described.clone())
+    }
+
+    /// The link to a node, if there is one.
+    pub(crate) fn link_to(&self, peer: &NodeId) -> Option<Arc<dyn Link>> {
+        self.0.links.lock().get(peer).cloned()
     }
 
     /// A link is up for the first time.

@@ -3,15 +3,18 @@
 use std::{
     fmt,
     sync::{Arc, OnceLock},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use mycelium_wire::{ActorId, BindingId, Codec, EndReason, NodeId, Resolved, WireError};
+use mycelium_wire::{ActorId, BindingId, Codec, Encoder, EndReason, NodeId, Resolved, WireError};
 
 use crate::{
-    Message, SendError, StopReason,
+    Message, Node, SendError, StopReason,
     link::{Link, LinkRefusal},
-    mailbox::waiters::{Ticket, Waiters},
+    mailbox::{
+        entry::Entry,
+        waiters::{Ticket, Waiters},
+    },
     sync::{AtomicBool, Mutex, Ordering},
 };
 
@@ -20,16 +23,61 @@ pub struct RemoteRef<M>(Arc<Target<M>>);
 
 struct Target<M> {
     codec: Codec<M>,
-    remote: Arc<Remote>,
+    way: Way,
+}
+
+/// How messages get to the actor.
+enum Way {
+    Known(Arc<Remote>),
+    /// The ref came in a message when there was no link to the actor's node: the first send looks
+    /// for one.
+    Sought {
+        node: Node,
+        actor: RemoteActor,
+        found: OnceLock<Arc<Remote>>,
+    },
+    /// There is none: the actor was gone, or takes another type, when the ref came.
+    Closed {
+        actor: RemoteActor,
+        reason: EndReason,
+    },
+}
+
+/// What a ref says about an actor of another node.
+#[derive(Clone, Debug)]
+pub(crate) struct RemoteActor {
+    pub(crate) node: NodeId,
+    pub(crate) described: Resolved,
+}
+
+/// Why a message found no way.
+enum NoWay {
+    Ended(EndReason),
+    Refused(LinkRefusal),
 }
 
 impl<M: Message> RemoteRef<M> {
-    pub(crate) fn new(codec: Codec<M>, remote: Arc<Remote>) -> Self {
-        Self(Arc::new(Target { codec, remote }))
+    pub(crate) fn known(codec: Codec<M>, remote: Arc<Remote>) -> Self {
+        Self::with(codec, Way::Known(remote))
     }
 
-    pub(crate) fn remote(&self) -> &Remote {
-        &self.0.remote
+    pub(crate) fn sought(codec: Codec<M>, node: Node, actor: RemoteActor) -> Self {
+        Self::with(
+            codec,
+            Way::Sought {
+                node,
+                actor,
+                found: OnceLock::new(),
+            },
+        )
+    }
+
+    pub(crate) fn closed(codec: Codec<M>, actor: RemoteActor, reason: EndReason) -> Self {
+        Self::with(codec, Way::Closed { actor, reason })
+    }
+
+    fn with(codec: Codec<M>, way: Way) -> Self {
+        Self(Arc::new(Target { codec, way }))
     }
 
     /// Encodes the message into the link's buffer if there is credit, without waiting.
@@ -38,93 +86,122 @@ impl<M: Message> RemoteRef<M> {
     ///
     /// As [`ActorRef::try_send`](crate::ActorRef::try_send).
     pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
-        let remote = self.remote();
-        if remote.is_awaited.load(Ordering::Relaxed) && !remote.waiters.lock().is_empty() {
+        let remote = match self.remote() {
+            Ok(remote) => remote,
+            Err(no_way) => return Err(self.explain(no_way, message)),
+        };
+        if !remote.may_try(None) {
             return Err(SendError::Full(message));
         }
-        self.encode(&message)
-            .map_err(|refusal| self.explain(refusal, message))
+        self.encode(remote, &message)
+            .map_err(|no_way| self.explain(no_way, message))
     }
 
     pub(crate) fn poll_send(
         &self,
-        message: &mut Option<M>,
+        entry: &mut Option<Entry<M>>,
         ticket: &mut Option<Ticket>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), SendError<M>>> {
-        if !self.remote().may_try(*ticket) {
-            self.remote().wait(ticket, cx);
-            return Poll::Pending;
+        let sent = match self.remote() {
+            Ok(remote) => ready!(self.poll_encode(remote, entry.as_ref(), ticket, cx)),
+            Err(no_way) => Err(no_way),
+        };
+        self.leave_line(ticket);
+        let message = entry
+            .take()
+            .expect("a send is not polled after it is ready")
+            .message;
+        Poll::Ready(sent.map_err(|no_way| self.explain(no_way, message)))
+    }
+
+    fn poll_encode(
+        &self,
+        remote: &Remote,
+        entry: Option<&Entry<M>>,
+        ticket: &mut Option<Ticket>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), NoWay>> {
+        let message = &entry
+            .expect("a send is not polled after it is ready")
+            .message;
+        if remote.may_try(*ticket) {
+            let sent = self.encode(remote, message);
+            if !matches!(sent, Err(NoWay::Refused(ref refusal)) if refusal.is_passing()) {
+                return Poll::Ready(sent);
+            }
         }
-        let sent = self.encode(
-            message
-                .as_ref()
-                .expect("a send is not polled after it is ready"),
-        );
-        match sent {
-            Err(LinkRefusal::NoCredit | LinkRefusal::Reconnecting) if ticket.is_none() => {
-                // In line first, then once more: credit that came in between woke nobody.
-                self.remote().wait(ticket, cx);
-                self.poll_send(message, ticket, cx)
-            }
-            Err(LinkRefusal::NoCredit | LinkRefusal::Reconnecting) => {
-                self.remote().wait(ticket, cx);
-                Poll::Pending
-            }
-            sent => {
-                self.leave_line(ticket);
-                let message = message.take().expect("it was there a line above");
-                Poll::Ready(sent.map_err(|refusal| self.explain(refusal, message)))
-            }
+        let is_new = ticket.is_none();
+        remote.wait(ticket, cx);
+        if is_new {
+            // In line now, and once more: credit that came in between woke nobody.
+            return self.poll_encode(remote, entry, ticket, cx);
         }
+        Poll::Pending
     }
 
     pub(crate) fn leave_line(&self, ticket: &mut Option<Ticket>) {
-        if ticket.is_some() {
-            self.remote().leave(ticket);
+        if ticket.is_some()
+            && let Ok(remote) = self.remote()
+        {
+            remote.leave(ticket);
         }
     }
 
-    fn encode(&self, message: &M) -> Result<(), LinkRefusal> {
-        let remote = self.remote();
-        if remote.ended.get().is_some() {
-            return Err(LinkRefusal::NodeDown);
+    pub(crate) fn stop(&self) {
+        if let Ok(remote) = self.remote() {
+            remote.link.stop(remote);
         }
-        remote.link.try_send(remote, &mut |encoder| {
-            (self.0.codec.encode)(message, encoder)
-        })
     }
 
-    fn explain(&self, refusal: LinkRefusal, message: M) -> SendError<M> {
-        match (self.remote().ended.get(), refusal) {
-            (Some(EndReason::WrongType { found }), _) => SendError::WrongType {
+    pub(crate) fn kill(&self) {
+        if let Ok(remote) = self.remote() {
+            remote.link.kill(remote);
+        }
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        matches!(self.remote(), Err(NoWay::Ended(_)))
+    }
+
+    fn remote(&self) -> Result<&Arc<Remote>, NoWay> {
+        let remote = match &self.0.way {
+            Way::Known(remote) => remote,
+            Way::Closed { reason, .. } => return Err(NoWay::Ended(reason.clone())),
+            Way::Sought { node, actor, found } => match found.get() {
+                Some(remote) => remote,
+                None => {
+                    let remote = node.attach(actor).map_err(NoWay::Refused)?;
+                    found.get_or_init(|| remote)
+                }
+            },
+        };
+        match remote.ended.get() {
+            Some(reason) => Err(NoWay::Ended(reason.clone())),
+            None => Ok(remote),
+        }
+    }
+
+    fn encode(&self, remote: &Remote, message: &M) -> Result<(), NoWay> {
+        let mut encode = |encoder: &mut Encoder<'_>| (self.0.codec.encode)(message, encoder);
+        remote
+            .link
+            .try_send(remote, &mut encode)
+            .map_err(NoWay::Refused)
+    }
+
+    fn explain(&self, no_way: NoWay, message: M) -> SendError<M> {
+        match no_way {
+            NoWay::Ended(EndReason::WrongType { found }) => SendError::WrongType {
                 message,
                 wanted: self.0.codec.name,
-                found: found.clone(),
+                found,
             },
-            (Some(reason), _) => SendError::ActorDown {
+            NoWay::Ended(reason) => SendError::ActorDown {
                 message,
-                reason: reason.into(),
+                reason: (&reason).into(),
             },
-            (None, LinkRefusal::NoCredit | LinkRefusal::TooManyBindings) => {
-                SendError::Full(message)
-            }
-            (None, LinkRefusal::Reconnecting) => SendError::LinkDown(message),
-            (None, LinkRefusal::NodeDown) => SendError::NodeDown(message),
-            (None, LinkRefusal::Stale) => SendError::Stale(message),
-            (None, LinkRefusal::Timeout) => SendError::Timeout(message),
-            (
-                None,
-                LinkRefusal::Wire(WireError::TooLarge {
-                    size_bytes,
-                    limit_bytes,
-                }),
-            ) => SendError::TooLarge {
-                message,
-                size_bytes,
-                limit_bytes,
-            },
-            (None, LinkRefusal::Wire(cause)) => SendError::Refused { message, cause },
+            NoWay::Refused(refusal) => explain(refusal, message),
         }
     }
 }
@@ -132,7 +209,36 @@ impl<M: Message> RemoteRef<M> {
 impl<M> RemoteRef<M> {
     /// What makes the actor itself: the life of its node, and its id there.
     pub(crate) fn identity(&self) -> (u128, ActorId) {
-        (self.0.remote.node().incarnation(), self.0.remote.actor())
+        let actor = self.actor();
+        (actor.node.incarnation(), actor.described.actor)
+    }
+
+    /// What a copy of the ref on another node has to know.
+    pub(crate) fn actor(&self) -> &RemoteActor {
+        match &self.0.way {
+            Way::Known(remote) => &remote.actor,
+            Way::Sought { actor, .. } | Way::Closed { actor, .. } => actor,
+        }
+    }
+}
+
+fn explain<M>(refusal: LinkRefusal, message: M) -> SendError<M> {
+    match refusal {
+        LinkRefusal::NoCredit | LinkRefusal::TooManyBindings => SendError::Full(message),
+        LinkRefusal::Reconnecting => SendError::LinkDown(message),
+        LinkRefusal::NodeDown => SendError::NodeDown(message),
+        LinkRefusal::Stale => SendError::Stale(message),
+        LinkRefusal::Unreachable => SendError::Unreachable(message),
+        LinkRefusal::Timeout => SendError::Timeout(message),
+        LinkRefusal::Wire(WireError::TooLarge {
+            size_bytes,
+            limit_bytes,
+        }) => SendError::TooLarge {
+            message,
+            size_bytes,
+            limit_bytes,
+        },
+        LinkRefusal::Wire(cause) => SendError::Refused { message, cause },
     }
 }
 
@@ -147,8 +253,8 @@ impl<M> fmt::Debug for RemoteRef<M> {
         write!(
             f,
             "RemoteRef({}@{})",
-            self.0.remote.actor(),
-            self.0.remote.node()
+            self.actor().described.actor,
+            self.actor().node
         )
     }
 }
@@ -159,7 +265,7 @@ impl<M> fmt::Debug for RemoteRef<M> {
 /// The credit itself is counted by the link.
 pub struct Remote {
     link: Arc<dyn Link>,
-    actor: Resolved,
+    actor: RemoteActor,
     binding: BindingId,
     /// Senders that wait for credit or for the link.
     waiters: Mutex<Waiters>,
@@ -170,7 +276,11 @@ pub struct Remote {
 
 impl Remote {
     /// Made by the link, which chooses a binding id that no other actor of the peer has.
-    pub fn new(link: Arc<dyn Link>, actor: Resolved, binding: BindingId) -> Self {
+    pub fn new(link: Arc<dyn Link>, described: Resolved, binding: BindingId) -> Self {
+        let actor = RemoteActor {
+            node: link.peer().clone(),
+            described,
+        };
         Self {
             link,
             actor,
@@ -183,7 +293,7 @@ impl Remote {
 
     /// The actor as its node described it.
     pub fn described(&self) -> &Resolved {
-        &self.actor
+        &self.actor.described
     }
 
     /// The id under which the link binds the actor.
@@ -204,26 +314,6 @@ impl Remote {
         // The first reason counts; a second `Ended` of one binding changes nothing.
         let _ = self.ended.set(reason);
         self.wake();
-    }
-
-    pub(crate) fn actor(&self) -> ActorId {
-        self.actor.actor
-    }
-
-    pub(crate) fn node(&self) -> &NodeId {
-        self.link.peer()
-    }
-
-    pub(crate) fn is_ended(&self) -> bool {
-        self.ended.get().is_some()
-    }
-
-    pub(crate) fn stop(&self) {
-        self.link.stop(self);
-    }
-
-    pub(crate) fn kill(&self) {
-        self.link.kill(self);
     }
 
     fn may_try(&self, ticket: Option<Ticket>) -> bool {

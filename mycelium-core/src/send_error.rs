@@ -28,6 +28,8 @@ pub enum SendError<M> {
     LinkDown(M),
     /// The ref is of an earlier life of the node; resolve the name again.
     Stale(M),
+    /// This node has no link to the actor's node: name it as a peer.
+    Unreachable(M),
     /// The actor takes another type of message.
     WrongType {
         /// The message that was not accepted.
@@ -64,6 +66,7 @@ impl<M> SendError<M> {
             | Self::NodeDown(message)
             | Self::LinkDown(message)
             | Self::Stale(message)
+            | Self::Unreachable(message)
             | Self::ActorDown { message, .. }
             | Self::WrongType { message, .. }
             | Self::TooLarge { message, .. }
@@ -81,6 +84,7 @@ impl<M> fmt::Display for SendError<M> {
             Self::NodeDown(_) => f.write_str("the actor's node is down"),
             Self::LinkDown(_) => f.write_str("the link to the actor's node is being dialled again"),
             Self::Stale(_) => f.write_str("the ref is of an earlier life of its node"),
+            Self::Unreachable(_) => f.write_str("this node is not linked to the actor's node"),
             Self::WrongType { wanted, found, .. } => {
                 write!(f, "the ref sends {wanted}, the actor takes {found}")
             }

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     Mailbox,
+    entry::Entry,
     frames::{FrameQueue, QueuedFrame},
     ledger::Taken,
 };
@@ -19,7 +20,7 @@ pub(crate) enum Delivery<M> {
 
 /// The consumer's side of a [`Mailbox`]; it survives the actor it feeds.
 pub(crate) struct Intake<M> {
-    local: VecDeque<M>,
+    local: VecDeque<Entry<M>>,
     active: Vec<Active<M>>,
     /// Which of `active` is being served.
     turn: usize,
@@ -47,9 +48,11 @@ impl<M: Send + 'static> Intake<M> {
     /// The next message, or `None` when every queue is empty.
     pub(crate) fn next(&mut self, mailbox: &Mailbox<M>) -> Option<Delivery<M>> {
         loop {
-            if let Some(message) = self.local.pop_front() {
+            while let Some(entry) = self.local.pop_front() {
                 mailbox.local.take();
-                return Some(Delivery::Moved(message));
+                if !entry.is_abandoned() {
+                    return Some(Delivery::Moved(entry.message));
+                }
             }
             if let Some(delivery) = self.next_frame() {
                 return Some(delivery);
@@ -132,6 +135,6 @@ impl<M: Send + 'static> Intake<M> {
 
 /// What an actor left behind unhandled.
 pub(crate) struct Leftovers<M> {
-    pub(crate) messages: VecDeque<M>,
+    pub(crate) messages: VecDeque<Entry<M>>,
     pub(crate) frames: usize,
 }

@@ -1,0 +1,238 @@
+//! [`Ask`]: a message that is answered, as a future.
+
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use pin_project_lite::pin_project;
+use tokio::{
+    task::coop,
+    time::{Instant, Sleep, sleep_until},
+};
+
+use crate::{
+    ActorRef, Message, ReplyTo, SendError,
+    block_on::block_on,
+    mailbox::{
+        entry::{Asking, Entry},
+        waiters::Ticket,
+    },
+    reply_slot::{NoAnswer, Outcome, Slot},
+};
+
+/// How long an ask may take whose asker named no time.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+pin_project! {
+    /// The future of [`ActorRef::ask`]; has one outcome, by its deadline.
+    #[must_use = "an ask does nothing until it is awaited"]
+    pub struct Ask<'a, M, R>
+    where
+        M: Message,
+        R: Send,
+        R: 'static,
+    {
+        question: Question<'a, M, R>,
+        timeout: Duration,
+        #[pin]
+        sleep: Option<Sleep>,
+    }
+}
+
+/// Why an ask has no answer.
+#[non_exhaustive]
+pub enum AskError<M> {
+    /// The message was not accepted, and comes back: for want of room in time, or because the
+    /// actor, its node or the link is gone.
+    NotSent(SendError<M>),
+    /// The port was dropped unanswered: the handler failed, or chose not to answer.
+    NoReply,
+    /// The deadline passed; the message may have been handled.
+    Timeout,
+    /// The connection was lost while the ask was under way; the message may have been handled.
+    LinkDown,
+    /// The node went down while the ask was under way; the message may have been handled.
+    NodeDown,
+    /// The answer is of another type than was asked for.
+    WrongType {
+        /// What was asked for.
+        wanted: &'static str,
+        /// What the other node would answer.
+        found: Box<str>,
+    },
+    /// The answer does not fit into a message of the link.
+    TooLarge,
+    /// The answer could not be encoded or decoded; the text says why.
+    Refused(Box<str>),
+}
+
+/// An ask without its timer.
+struct Question<'a, M: Message, R: Send + 'static> {
+    to: &'a ActorRef<M>,
+    /// Until it is accepted.
+    entry: Option<Entry<M>>,
+    ticket: Option<Ticket>,
+    /// Until the outcome is taken.
+    slot: Option<Arc<Slot<R>>>,
+}
+
+impl<'a, M: Message, R: Send + 'static> Ask<'a, M, R> {
+    pub(crate) fn new(to: &'a ActorRef<M>, make: impl FnOnce(ReplyTo<R>) -> M) -> Self {
+        Self {
+            question: Question::new(to, make),
+            timeout: DEFAULT_TIMEOUT,
+            sleep: None,
+        }
+    }
+
+    /// Gives the ask this long, from its first poll on, instead of 5 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
+impl<M: Message, R: Send + 'static> Future for Ask<'_, M, R> {
+    type Output = Result<R, AskError<M>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // A loop of asks to an actor that answers at once must let timers run.
+        ready!(pin!(coop::consume_budget()).poll(cx));
+        let mut this = self.project();
+        if this.sleep.is_none() {
+            let deadline = Instant::now() + *this.timeout;
+            this.question.set_deadline(deadline);
+            if let Poll::Ready(outcome) = this.question.poll(cx) {
+                return Poll::Ready(outcome);
+            }
+            this.sleep.set(Some(sleep_until(deadline)));
+        } else if let Poll::Ready(outcome) = this.question.poll(cx) {
+            return Poll::Ready(outcome);
+        }
+        let sleep = this.sleep.as_pin_mut().expect("it was set above");
+        ready!(sleep.poll(cx));
+        Poll::Ready(Err(this.question.time_out()))
+    }
+}
+
+impl<'a, M: Message, R: Send + 'static> Question<'a, M, R> {
+    fn new(to: &'a ActorRef<M>, make: impl FnOnce(ReplyTo<R>) -> M) -> Self {
+        let slot = Slot::for_asker();
+        let message = make(ReplyTo::new(Arc::clone(&slot) as _));
+        let entry = Entry::asked(message, Arc::clone(&slot) as Arc<dyn Asking>);
+        Self {
+            to,
+            entry: Some(entry),
+            ticket: None,
+            slot: Some(slot),
+        }
+    }
+
+    fn set_deadline(&self, at: Instant) {
+        if let Some(slot) = &self.slot {
+            slot.set_deadline(at);
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, AskError<M>>> {
+        if self.entry.is_some()
+            && let Err(refused) = ready!(self.to.poll_send(&mut self.entry, &mut self.ticket, cx))
+        {
+            return Poll::Ready(Err(AskError::NotSent(refused)));
+        }
+        let slot = self
+            .slot
+            .as_ref()
+            .expect("an ask is not polled after it is ready");
+        let outcome = ready!(slot.poll(cx));
+        self.slot = None;
+        Poll::Ready(explain(outcome))
+    }
+
+    fn time_out(&mut self) -> AskError<M> {
+        match self.entry.take() {
+            Some(entry) => AskError::NotSent(SendError::Timeout(entry.message)),
+            None => AskError::Timeout,
+        }
+    }
+}
+
+impl<M: Message, R: Send + 'static> Drop for Question<'_, M, R> {
+    /// Gives the ask up: a message that has not been handled yet is skipped.
+    fn drop(&mut self) {
+        if self.ticket.is_some() {
+            self.to.leave_line(&mut self.ticket);
+        }
+        if let Some(slot) = self.slot.take() {
+            slot.abandon();
+        }
+    }
+}
+
+/// Asks from a thread outside the runtime.
+pub(crate) fn ask_blocking<M: Message, R: Send + 'static>(
+    to: &ActorRef<M>,
+    make: impl FnOnce(ReplyTo<R>) -> M,
+    timeout: Duration,
+) -> Result<R, AskError<M>> {
+    let mut question = Question::new(to, make);
+    let deadline = Instant::now() + timeout;
+    question.set_deadline(deadline);
+    let answer = std::future::poll_fn(|cx| question.poll(cx));
+    match block_on(answer, Some(deadline.into_std())) {
+        Some(outcome) => outcome,
+        None => Err(question.time_out()),
+    }
+}
+
+fn explain<M, R>(outcome: Outcome<R>) -> Result<R, AskError<M>> {
+    outcome.map_err(|why| match why {
+        NoAnswer::NoReply => AskError::NoReply,
+        NoAnswer::LinkDown => AskError::LinkDown,
+        NoAnswer::NodeDown => AskError::NodeDown,
+        NoAnswer::TooLarge => AskError::TooLarge,
+        NoAnswer::Refused(text) => AskError::Refused(text),
+        NoAnswer::WrongType { found } => AskError::WrongType {
+            wanted: std::any::type_name::<R>(),
+            found,
+        },
+    })
+}
+
+impl<M> fmt::Display for AskError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSent(refused) => write!(f, "the ask was not sent: {refused}"),
+            Self::NoReply => f.write_str("the actor did not answer the ask"),
+            Self::Timeout => f.write_str("no answer came in time"),
+            Self::LinkDown => f.write_str("the link was lost while the ask was under way"),
+            Self::NodeDown => f.write_str("the node went down while the ask was under way"),
+            Self::WrongType { wanted, found } => {
+                write!(f, "{wanted} was asked for, the other node answers {found}")
+            }
+            Self::TooLarge => f.write_str("the answer is larger than a message of the link may be"),
+            Self::Refused(text) => write!(f, "the answer could not be brought: {text}"),
+        }
+    }
+}
+
+impl<M> fmt::Debug for AskError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AskError({self})")
+    }
+}
+
+impl<M> Error for AskError<M> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NotSent(refused) => refused.source(),
+            _ => None,
+        }
+    }
+}

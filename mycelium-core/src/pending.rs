@@ -1,0 +1,232 @@
+//! [`Pending`]: the asks of this node that wait for an answer over one link.
+
+use std::{
+    any::Any,
+    sync::{Arc, Weak},
+};
+
+use bytes::Bytes;
+use mycelium_wire::{Wire, WireError, decode};
+
+use crate::{
+    Node,
+    link::{DecodePorts, Link},
+    reply_slot::{MovedTwice, NoAnswer, Slot},
+};
+
+/// The most asks that may wait on one link.
+const LIMIT: usize = 65_536;
+
+/// What refs and reply ports need while they are encoded: the tables of the link they leave by.
+///
+/// Lies inside the link's lock, beside the buffer they are encoded into.
+pub struct EncodePorts {
+    pub(crate) node: Node,
+    pub(crate) link: Weak<dyn Link>,
+    pub(crate) pending: Pending,
+}
+
+impl EncodePorts {
+    /// The tables of a new link.
+    pub fn new(node: Node, link: Weak<dyn Link>) -> Self {
+        Self {
+            node,
+            link,
+            pending: Pending::default(),
+        }
+    }
+
+    /// The asks that wait for answers.
+    pub fn pending(&mut self) -> &mut Pending {
+        &mut self.pending
+    }
+}
+
+/// The asks that wait for an answer over one link; bounded, and empty at rest.
+#[derive(Default)]
+pub struct Pending {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    /// Entries made by the message that is being encoded.
+    fresh: Vec<u64>,
+}
+
+struct Entry {
+    /// How often the place was used before: an answer that comes late names an old use.
+    uses: u32,
+    port: Option<Arc<dyn PendingPort>>,
+}
+
+/// A port in a pending table.
+pub(crate) trait PendingPort: Any + Send + Sync {
+    /// The answer has come.
+    fn complete(self: Arc<Self>, frame: &Bytes, ports: &DecodePorts) -> Result<(), WireError>;
+    /// No answer will come.
+    fn fail(self: Arc<Self>, why: NoAnswer);
+    /// The message that made the entry has not left.
+    fn move_back(&self);
+}
+
+/// Too many asks wait for answers over the link.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("{LIMIT} asks wait for answers over the link already")]
+pub struct PendingFull;
+
+/// A port taken out of the table, to be settled outside the link's lock.
+pub struct PendingAsk(Arc<dyn PendingPort>);
+
+impl Pending {
+    /// How many asks wait.
+    pub fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The message whose ports were entered has left.
+    pub fn commit(&mut self) {
+        self.fresh.clear();
+    }
+
+    /// The message whose ports were entered has not left: they are whole again.
+    pub fn roll_back(&mut self) {
+        for request in std::mem::take(&mut self.fresh) {
+            if let Some(PendingAsk(port)) = self.take(request) {
+                port.move_back();
+            }
+        }
+    }
+
+    /// Takes the ask with this number out; `None` where it has been settled or forgotten.
+    pub fn take(&mut self, request: u64) -> Option<PendingAsk> {
+        let (index, uses) = parts(request);
+        let entry = self
+            .entries
+            .get_mut(index as usize)
+            .filter(|entry| entry.uses == uses)?;
+        let port = entry.port.take()?;
+        entry.uses = entry.uses.wrapping_add(1);
+        self.free.push(index);
+        Some(PendingAsk(port))
+    }
+
+    /// Takes all asks out, because the connection is gone.
+    pub fn take_all(&mut self) -> Vec<PendingAsk> {
+        let indices = 0..u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let requests: Vec<u64> = indices
+            .map(|index| request(index, self.entries[index as usize].uses))
+            .collect();
+        requests
+            .into_iter()
+            .filter_map(|request| self.take(request))
+            .collect()
+    }
+
+    /// Enters a port and says under which number.
+    pub(crate) fn enter(&mut self, port: Arc<dyn PendingPort>) -> Result<u64, PendingFull> {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None if self.entries.len() >= LIMIT => return Err(PendingFull),
+            None => {
+                self.entries.push(Entry {
+                    uses: 0,
+                    port: None,
+                });
+                u32::try_from(self.entries.len() - 1).expect("the limit is a u32")
+            }
+        };
+        let entry = &mut self.entries[index as usize];
+        entry.port = Some(port);
+        let request = request(index, entry.uses);
+        self.fresh.push(request);
+        Ok(request)
+    }
+}
+
+impl PendingAsk {
+    /// Settles the ask with the answer that has come.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no archive of the answer's type; the ask has failed then, and the link should.
+    pub fn complete(self, frame: &Bytes, ports: &DecodePorts) -> Result<(), WireError> {
+        self.0.complete(frame, ports)
+    }
+
+    /// Fails the ask.
+    pub(crate) fn fail(self, why: NoAnswer) {
+        self.0.fail(why);
+    }
+
+    /// Fails the ask for the reason its answerer gave.
+    pub fn refuse(self, failure: mycelium_wire::ReplyFailure) {
+        self.fail(failure.into());
+    }
+
+    /// Fails the ask because the connection was lost: nobody knows whether it was handled.
+    pub fn lose(self) {
+        self.fail(NoAnswer::LinkDown);
+    }
+
+    /// Fails the ask because the node is down.
+    pub fn bury(self) {
+        self.fail(NoAnswer::NodeDown);
+    }
+}
+
+impl<R: Wire> PendingPort for Slot<R> {
+    fn complete(self: Arc<Self>, frame: &Bytes, ports: &DecodePorts) -> Result<(), WireError> {
+        match decode::<R>(frame, R::FINGERPRINT, ports) {
+            Ok(reply) => {
+                self.conclude(Ok(reply));
+                Ok(())
+            }
+            Err(error) => {
+                self.conclude(Err(NoAnswer::Refused(error.to_string().into())));
+                Err(error)
+            }
+        }
+    }
+
+    fn fail(self: Arc<Self>, why: NoAnswer) {
+        self.conclude(Err(why));
+    }
+
+    fn move_back(&self) {
+        Slot::move_back(self);
+    }
+}
+
+impl EncodePorts {
+    /// Enters a reply port that is being encoded.
+    pub(crate) fn move_port<R: Wire>(&mut self, slot: Arc<Slot<R>>) -> Result<u64, WireError> {
+        let refused = |error: Box<dyn std::error::Error + Send + Sync>| WireError::Port(error);
+        let request = self
+            .pending
+            .enter(Arc::clone(&slot) as Arc<dyn PendingPort>);
+        let request = request.map_err(|full| refused(full.into()))?;
+        if let Err(moved @ MovedTwice) = slot.move_to(self.link.clone(), request) {
+            // Take the entry out without touching the slot, whose port lies elsewhere.
+            self.pending.fresh.pop();
+            let _ = self.pending.take(request);
+            return Err(refused(moved.into()));
+        }
+        Ok(request)
+    }
+}
+
+fn request(index: u32, uses: u32) -> u64 {
+    u64::from(uses) << 32 | u64::from(index)
+}
+
+fn parts(request: u64) -> (u32, u32) {
+    #[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
+    let index = request as u32;
+    (
+        index,
+        u32::try_from(request >> 32).expect("half of 64 bits"),
+    )
+}
