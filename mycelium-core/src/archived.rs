@@ -1,9 +1,11 @@
 //! [`Archived`]: a message as the bytes that arrived.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use mycelium_wire::{Codec, Wire, open};
+
+use crate::mailbox::frames::Origin;
 
 /// A validated message that is read where it lies in the receive buffer.
 ///
@@ -12,12 +14,17 @@ use mycelium_wire::{Codec, Wire, open};
 pub struct Archived<M> {
     frame: Bytes,
     codec: Codec<M>,
+    origin: Arc<Origin>,
 }
 
 impl<M> Archived<M> {
     /// Wraps a frame that `codec` has validated.
-    pub(crate) fn validated(frame: Bytes, codec: Codec<M>) -> Self {
-        Self { frame, codec }
+    pub(crate) fn validated(frame: Bytes, codec: Codec<M>, origin: Arc<Origin>) -> Self {
+        Self {
+            frame,
+            codec,
+            origin,
+        }
     }
 
     /// The size of the archive.
@@ -31,7 +38,8 @@ impl<M> Archived<M> {
     ///
     /// Never for a message that a handler was given: it was validated before.
     pub fn decode(self) -> M {
-        (self.codec.decode)(&self.frame, &()).expect("a handler is given validated frames only")
+        (self.codec.decode)(&self.frame, &self.origin.ports)
+            .expect("a handler is given validated frames only")
     }
 }
 

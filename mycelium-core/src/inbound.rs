@@ -12,8 +12,11 @@ use mycelium_wire::{
 
 use crate::{
     Node,
-    link::{InboundBinding, Link},
-    mailbox::{frames::QueuedFrame, ledger::Epoch},
+    link::{DecodePorts, InboundBinding, Link},
+    mailbox::{
+        frames::{Origin, QueuedFrame},
+        ledger::Epoch,
+    },
 };
 
 /// Payloads up to this size are copied out of the receive buffer when they are queued, so that a
@@ -68,7 +71,7 @@ pub struct Inbound {
 
 struct Bound {
     queue: Arc<dyn InboundQueue>,
-    epoch: Epoch,
+    origin: Arc<Origin>,
     window: Window,
     received: u64,
     staged: VecDeque<QueuedFrame>,
@@ -101,7 +104,7 @@ impl Inbound {
     pub fn disconnected(&mut self) {
         self.flush_staged();
         for bound in self.bindings.values() {
-            bound.queue.forget(bound.epoch);
+            bound.queue.forget(bound.origin.epoch);
         }
         self.bindings.clear();
         self.refused.clear();
@@ -131,9 +134,10 @@ impl Inbound {
         };
         let epoch = queue.bind(self.inbound(binding), window)?;
         self.remember(bind.actor, &queue);
+        let ports = self.ports();
         let bound = Bound {
             queue,
-            epoch,
+            origin: Arc::new(Origin { epoch, ports }),
             window,
             received: 0,
             staged: VecDeque::new(),
@@ -163,8 +167,17 @@ impl Inbound {
         bound.staged.push_back(QueuedFrame {
             payload,
             charged_bytes,
-            epoch: bound.epoch,
+            origin: Arc::clone(&bound.origin),
         });
+    }
+
+    /// What answers to asks of this node are decoded with.
+    pub fn ports(&self) -> DecodePorts {
+        DecodePorts {
+            node: self.node.clone(),
+            link: self.link.clone(),
+            generation: self.generation,
+        }
     }
 
     /// Hands all that is staged to the actors.
@@ -204,7 +217,7 @@ impl Inbound {
     pub fn unbind(&mut self, binding: BindingId) {
         self.flush_staged();
         if let Some(bound) = self.bindings.remove(&binding) {
-            bound.queue.unbind(bound.epoch, bound.received);
+            bound.queue.unbind(bound.origin.epoch, bound.received);
         } else if let (Some(_), Some(link)) = (self.refused.remove(&binding), self.link.upgrade()) {
             link.unbound(self.inbound(binding));
         }
@@ -227,7 +240,7 @@ impl Inbound {
             let outstanding = bound.received
                 - bound
                     .queue
-                    .reported_messages(bound.epoch)
+                    .reported_messages(bound.origin.epoch)
                     .min(bound.received);
             outstanding > u64::from(bound.window.messages.max(1))
         })

@@ -44,7 +44,7 @@ pub use crate::{
     export::TooManyExports,
     extensions::Extensions,
     inbound::Inbound,
-    link::{Encode, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal},
+    link::{DecodePorts, Encode, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal},
     local_ref::LocalRef,
     message::Message,
     node::{NameTable, Names, Node, ShutdownTimeout},

@@ -36,6 +36,14 @@ impl EncodePorts {
         }
     }
 
+    /// The message that was being encoded has left, or its reply ports are whole again.
+    pub fn conclude<T, E>(&mut self, sent: &Result<T, E>) {
+        match sent {
+            Ok(_) => self.pending.commit(),
+            Err(_) => self.pending.roll_back(),
+        }
+    }
+
     /// The asks that wait for answers.
     pub fn pending(&mut self) -> &mut Pending {
         &mut self.pending
@@ -70,7 +78,7 @@ pub(crate) trait PendingPort: Any + Send + Sync {
 /// Too many asks wait for answers over the link.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("{LIMIT} asks wait for answers over the link already")]
-pub struct PendingFull;
+pub(crate) struct PendingFull;
 
 /// A port taken out of the table, to be settled outside the link's lock.
 pub struct PendingAsk(Arc<dyn PendingPort>);
@@ -86,13 +94,11 @@ impl Pending {
         self.len() == 0
     }
 
-    /// The message whose ports were entered has left.
-    pub fn commit(&mut self) {
+    fn commit(&mut self) {
         self.fresh.clear();
     }
 
-    /// The message whose ports were entered has not left: they are whole again.
-    pub fn roll_back(&mut self) {
+    fn roll_back(&mut self) {
         for request in std::mem::take(&mut self.fresh) {
             if let Some(PendingAsk(port)) = self.take(request) {
                 port.move_back();

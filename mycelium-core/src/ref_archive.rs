@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use mycelium_wire::{
-    ActorId, Codec, EndReason, ExportKey, Fingerprint, NodeId, Opener, Resolved, Wire, WireError,
-    WireSerializer,
+    ActorId, Codec, EndReason, ExportKey, Fingerprint, NodeId, NodeName, Opener, Resolved, Wire,
+    WireError, WireSerializer,
     rkyv::{self, Archive, Deserialize, Place, Serialize},
 };
 
@@ -54,10 +54,8 @@ impl<M: Wire> Deserialize<ActorRef<M>, Opener<'_>> for ArchivedRefRecord {
     fn deserialize(&self, opener: &mut Opener<'_>) -> Result<ActorRef<M>, WireError> {
         let ports = opener.ports::<DecodePorts>();
         let ports = ports.ok_or_else(|| WireError::Port(Box::new(NoNode)))?;
-        let name = self
-            .node
-            .parse()
-            .map_err(|error| WireError::Port(Box::new(error)))?;
+        // A name that no node can have makes a ref that leads nowhere.
+        let name = self.node.parse().unwrap_or_else(|_| NodeName::nobody());
         let node = NodeId::new(name, self.incarnation.to_native());
         let described = Resolved {
             actor: ActorId::from_u64(self.actor.to_native()),

@@ -156,7 +156,17 @@ fn handle(
             link.answer(generation, request, inbound.resolve(name).as_ref())?;
         }
         Event::Resolved { request, resolved } => link.answered(request, resolved),
-        Event::Reply { .. } | Event::ReplyFailed { .. } => {}
+        Event::Reply { request, frame } => {
+            if let Some(ask) = link.take_ask(request) {
+                let completed = ask.complete(&frame.detach(), &inbound.ports());
+                completed.map_err(|error| CloseReason::Corrupt(error.to_string().into()))?;
+            }
+        }
+        Event::ReplyFailed { request, failure } => {
+            if let Some(ask) = link.take_ask(request) {
+                ask.refuse(failure);
+            }
+        }
         Event::Close(reason) => return Err(reason),
         Event::Hello(_) | Event::Up => unreachable!("the handshake is done"),
     }

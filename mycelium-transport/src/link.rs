@@ -12,11 +12,12 @@ use std::{
 };
 
 use mycelium_core::{
-    Encode, Inbound, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal, Node, Remote,
+    Encode, EncodePorts, Inbound, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal, Node,
+    PendingAsk, Remote,
 };
 use mycelium_wire::{
-    Bind, BindingId, CloseReason, Credit, EndReason, Limits, NodeId, Resolved, SendHalf,
-    SendRefused, Window,
+    Bind, BindingId, CloseReason, Credit, EndReason, Limits, NodeId, ReplyFailure, Resolved,
+    SendHalf, SendRefused, Window,
 };
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
@@ -43,6 +44,8 @@ struct Outbound {
     last_generation: u32,
     questions: HashMap<u64, oneshot::Sender<Option<Resolved>>>,
     next_question: u64,
+    /// The asks that wait for answers, and what else messages are encoded with.
+    ports: EncodePorts,
 }
 
 enum State {
@@ -62,19 +65,23 @@ pub(crate) enum Down {
 
 impl PeerLink {
     pub(crate) fn new(node: &Node, peer: NodeId, kind: LinkKind, limits: Limits) -> Arc<Self> {
-        let outbound = Outbound {
-            state: State::Reconnecting,
-            remotes: Remotes::default(),
-            last_generation: 0,
-            questions: HashMap::new(),
-            next_question: 0,
-        };
-        Arc::new_cyclic(|me: &Weak<Self>| Self {
-            peer,
-            kind,
-            limits,
-            outbound: Mutex::new(outbound),
-            inbound: AsyncMutex::new(Inbound::new(node.clone(), me.clone() as Weak<dyn Link>)),
+        Arc::new_cyclic(|me: &Weak<Self>| {
+            let link = me.clone() as Weak<dyn Link>;
+            let outbound = Outbound {
+                state: State::Reconnecting,
+                remotes: Remotes::default(),
+                last_generation: 0,
+                questions: HashMap::new(),
+                next_question: 0,
+                ports: EncodePorts::new(node.clone(), link.clone()),
+            };
+            Self {
+                peer,
+                kind,
+                limits,
+                outbound: Mutex::new(outbound),
+                inbound: AsyncMutex::new(Inbound::new(node.clone(), link)),
+            }
         })
     }
 
@@ -84,12 +91,17 @@ impl PeerLink {
         outbound.last_generation += 1;
         let generation = outbound.last_generation;
         let connection = Box::new(Connection::new(generation, send, socket));
-        if let State::Up(before) = mem::replace(&mut outbound.state, State::Up(connection)) {
-            before.failed.cancel();
-            outbound.report_unknown(&self.peer, &before);
-        }
+        let before = mem::replace(&mut outbound.state, State::Up(connection));
+        let asks = match &before {
+            State::Up(before) => {
+                before.failed.cancel();
+                outbound.lose(&self.peer, before)
+            }
+            State::Reconnecting | State::Down(_) => Vec::new(),
+        };
         let remotes = outbound.remotes.living();
         drop(outbound);
+        asks.into_iter().for_each(PendingAsk::lose);
         for remote in remotes {
             remote.wake();
         }
@@ -99,10 +111,13 @@ impl PeerLink {
     /// A connection is gone; the peer may come back.
     pub(crate) fn disconnect(&self, generation: u32) {
         let mut outbound = self.lock();
-        if outbound.connection(generation).is_some()
-            && let State::Up(lost) = mem::replace(&mut outbound.state, State::Reconnecting)
-        {
-            outbound.report_unknown(&self.peer, &lost);
+        if outbound.connection(generation).is_none() {
+            return;
+        }
+        if let State::Up(lost) = mem::replace(&mut outbound.state, State::Reconnecting) {
+            let asks = outbound.lose(&self.peer, &lost);
+            drop(outbound);
+            asks.into_iter().for_each(PendingAsk::lose);
         }
     }
 
@@ -114,13 +129,17 @@ impl PeerLink {
     /// The peer is gone for good: whoever waits is told.
     pub(crate) fn end(&self, down: Down) {
         let mut outbound = self.lock();
-        if let State::Up(lost) = mem::replace(&mut outbound.state, State::Down(down)) {
-            lost.failed.cancel();
-            outbound.report_unknown(&self.peer, &lost);
-        }
-        outbound.questions.clear();
+        let before = mem::replace(&mut outbound.state, State::Down(down));
+        let asks = match &before {
+            State::Up(before) => {
+                before.failed.cancel();
+                outbound.lose(&self.peer, before)
+            }
+            State::Reconnecting | State::Down(_) => Vec::new(),
+        };
         let remotes = outbound.remotes.living();
         drop(outbound);
+        asks.into_iter().for_each(PendingAsk::bury);
         for remote in remotes {
             remote.wake();
         }
@@ -201,6 +220,11 @@ impl PeerLink {
     ) -> Result<(), CloseReason> {
         let answer = |up: &mut Connection| up.answer(question, resolved);
         self.with_connection(generation, answer).unwrap_or(Ok(()))
+    }
+
+    /// An ask of ours that waits for an answer, to be settled outside the lock.
+    pub(crate) fn take_ask(&self, request: u64) -> Option<PendingAsk> {
+        self.lock().ports.pending().take(request)
     }
 
     /// The answer to a question of ours; one that nobody asked for, or waits for, is dropped.
@@ -316,9 +340,11 @@ impl Link for PeerLink {
 
     fn try_send(&self, remote: &Remote, encode: Encode<'_>) -> Result<(), LinkRefusal> {
         let mut outbound = self.lock();
-        let up = outbound.take_up()?;
+        let (up, ports) = outbound.take_up_with_ports()?;
         up.bind(remote);
-        match up.send.send(remote.binding(), &mut (), encode) {
+        let sent = up.send.send(remote.binding(), ports, encode);
+        ports.conclude(&sent);
+        match sent {
             Ok(()) => {
                 self.write(outbound);
                 Ok(())
@@ -362,6 +388,34 @@ impl Link for PeerLink {
 
     fn ended(&self, inbound: InboundBinding, reason: &EndReason) {
         self.tell(inbound, |send| send.ended(inbound.binding, reason));
+    }
+
+    fn reply(&self, generation: u32, request: u64, encode: Encode<'_>) -> Result<(), LinkRefusal> {
+        let mut outbound = self.lock();
+        let (up, ports) = outbound.take_up_with_ports()?;
+        if up.generation != generation {
+            return Err(LinkRefusal::Reconnecting);
+        }
+        let sent = up.send.reply(request, ports, encode);
+        ports.conclude(&sent);
+        sent?;
+        self.write(outbound);
+        Ok(())
+    }
+
+    fn reply_failed(&self, generation: u32, request: u64, failure: &ReplyFailure) {
+        let mut outbound = self.lock();
+        if let Some(up) = outbound.connection(generation) {
+            up.send.reply_failed(request, failure);
+            self.write(outbound);
+        }
+    }
+
+    fn forget(&self, request: u64) {
+        let ask = self.take_ask(request);
+        if let Some(ask) = ask {
+            ask.lose();
+        }
     }
 
     fn fail(&self, generation: u32, reason: CloseReason) {
@@ -408,8 +462,12 @@ impl Outbound {
 
     /// The connection, or why there is none.
     fn take_up(&mut self) -> Result<&mut Connection, LinkRefusal> {
+        Ok(self.take_up_with_ports()?.0)
+    }
+
+    fn take_up_with_ports(&mut self) -> Result<(&mut Connection, &mut EncodePorts), LinkRefusal> {
         match &mut self.state {
-            State::Up(connection) => Ok(connection),
+            State::Up(connection) => Ok((connection, &mut self.ports)),
             State::Reconnecting => Err(LinkRefusal::Reconnecting),
             State::Down(down) => Err((*down).into()),
         }
@@ -419,14 +477,16 @@ impl Outbound {
         self.up().filter(|up| up.generation == generation)
     }
 
-    /// Reports what was in flight on a connection that is gone, and forgets its questions.
-    fn report_unknown(&mut self, peer: &NodeId, lost: &Connection) {
+    /// Reports what was in flight on a connection that is gone, and forgets its questions. The
+    /// asks are to be failed outside the lock.
+    fn lose(&mut self, peer: &NodeId, lost: &Connection) -> Vec<PendingAsk> {
         let unknown = lost.send.totals().in_flight;
         self.questions.clear();
         self.remotes.release_all();
         if unknown > 0 {
             tracing::warn!(%peer, unknown, "a connection was lost with messages in flight");
         }
+        self.ports.pending().take_all()
     }
 }
 

@@ -34,6 +34,11 @@ impl NodeName {
     /// The most bytes a name may have.
     pub const MAX_BYTES: usize = 63;
 
+    /// A valid name that stands for a node that cannot be named.
+    pub fn nobody() -> Self {
+        Self("nobody".into())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

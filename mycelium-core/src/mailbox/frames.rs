@@ -22,7 +22,7 @@ use crate::{
     Archived, StopReason,
     cell::{Control, LocalCell},
     inbound::InboundQueue,
-    link::{InboundBinding, Link},
+    link::{DecodePorts, InboundBinding, Link},
     sync::Mutex,
 };
 
@@ -34,8 +34,14 @@ pub(crate) struct QueuedFrame {
     pub(crate) payload: Bytes,
     /// What the sender's window was charged for it.
     pub(crate) charged_bytes: u32,
-    /// The binding it came through.
+    pub(crate) origin: Arc<Origin>,
+}
+
+/// Where frames of one binding came from.
+pub(crate) struct Origin {
     pub(crate) epoch: Epoch,
+    /// What refs and reply ports in them are decoded with.
+    pub(crate) ports: DecodePorts,
 }
 
 /// The frames of one binding.
@@ -97,19 +103,19 @@ impl<M: Send + 'static> FrameQueue<M> {
     /// The message in a frame, validated; `None` for one that is not what the binding announced,
     /// which closes its link and never reaches the actor.
     pub(super) fn admit(&self, frame: QueuedFrame, taken: &mut Taken) -> Option<Archived<M>> {
-        if taken.epoch != frame.epoch {
+        if taken.epoch != frame.origin.epoch {
             self.settle(taken);
-            taken.epoch = frame.epoch;
+            taken.epoch = frame.origin.epoch;
         }
         taken.bytes += u64::from(frame.charged_bytes);
         match (self.codec.validate)(&frame.payload) {
             Ok(()) => {
                 taken.confirmed += 1;
-                Some(Archived::validated(frame.payload, self.codec))
+                Some(Archived::validated(frame.payload, self.codec, frame.origin))
             }
             Err(error) => {
                 taken.refused += 1;
-                self.fail_link(frame.epoch, &error);
+                self.fail_link(frame.origin.epoch, &error);
                 None
             }
         }
@@ -166,7 +172,7 @@ impl<M: Send + 'static> FrameQueue<M> {
             let bytes = u64::from(frame.charged_bytes);
             self.book(
                 Taken {
-                    epoch: frame.epoch,
+                    epoch: frame.origin.epoch,
                     confirmed: 0,
                     refused: 1,
                     bytes,
