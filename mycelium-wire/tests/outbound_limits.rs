@@ -97,3 +97,40 @@ fn names_and_addresses_that_do_not_fit_are_refused() {
     assert_eq!(half.pending_bytes(), 0);
     assert!(half.resolve(1, &long[1..]).is_ok());
 }
+
+fn reply(half: &mut SendHalf, payload_bytes: usize) -> Result<(), WireError> {
+    let reply = vec![0_u8; payload_bytes];
+    half.reply(7, &mut (), &mut |encoder| encoder.encode(&reply))
+}
+
+#[test]
+fn replies_are_limited_as_messages_are() {
+    let mut half = SendHalf::new(Limits::default(), Check::None);
+    half.set_message_limit(100);
+    assert!(reply(&mut half, 92).is_ok());
+    let before = half.pending_bytes();
+    let refused = reply(&mut half, 93);
+    assert!(
+        matches!(
+            refused,
+            Err(WireError::TooLarge {
+                limit_bytes: 100,
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
+    assert_eq!(half.pending_bytes(), before);
+}
+
+#[test]
+fn replies_need_no_credit_and_take_none() {
+    let mut half = SendHalf::new(Limits::default(), Check::None);
+    half.bind(BINDING, &bind(), 1);
+    send(&mut half, 8).expect("the first has credit");
+    for _ in 0..1_000 {
+        reply(&mut half, 1_000).expect("below the limit");
+    }
+    assert_eq!(half.totals().accepted, 1);
+    assert_eq!(half.totals().in_flight, 1);
+}

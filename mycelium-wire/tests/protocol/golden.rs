@@ -3,18 +3,26 @@
 use std::fmt::Write;
 
 use mycelium_wire::{
-    ActorId, CloseReason, Credit, EndReason, ExportKey, FrameKind, HEADER_BYTES, Header, Limits,
-    ReplyFailure, Resolved, SendHalf, TEXT_LIMIT_BYTES, Window,
+    ActorId, Check, CloseReason, Credit, EndReason, ExportKey, FrameKind, HEADER_BYTES, Header,
+    Limits, ReplyFailure, Resolved, SendHalf, TEXT_LIMIT_BYTES, Window,
 };
 
 use crate::support::{
-    PEER_NONCE, bind, binding, describe, hello, opened, read_all, reply, send, written,
+    PEER_NONCE, bind, binding, crc_register, describe, hello, opened, read_all, reply, send,
+    written_with,
 };
 
 const DOCUMENT: &str = include_str!("../../../docs/wire-format.md");
 
-/// One frame of every kind, by the calls that write it.
+/// One frame of every kind, as it travels on a link without checks.
 pub(crate) fn frame_of(kind: FrameKind) -> Vec<u8> {
+    frame_with(Check::None, kind)
+}
+
+/// One frame of every kind, by the calls that write it.
+pub(crate) fn frame_with(check: Check, kind: FrameKind) -> Vec<u8> {
+    let written = |calls: fn(&mut SendHalf)| written_with(check, calls);
+    let last_frame = |calls: fn(&mut SendHalf)| last_frame(check, calls);
     match kind {
         FrameKind::Hello => written(|half| half.hello(&hello("book-1", PEER_NONCE)).expect("fits")),
         FrameKind::Confirm => written(|half| half.confirm(PEER_NONCE)),
@@ -39,9 +47,9 @@ pub(crate) fn frame_of(kind: FrameKind) -> Vec<u8> {
 }
 
 /// The frame behind a `Bind` of binding 3 and one message.
-fn last_frame(calls: impl FnOnce(&mut SendHalf)) -> Vec<u8> {
+fn last_frame(check: Check, calls: fn(&mut SendHalf)) -> Vec<u8> {
     let mut before = 0;
-    let bytes = written(|half| {
+    let bytes = written_with(check, |half| {
         half.bind(binding(3), &bind(), 1_024);
         send(half, 3, &(0x6061_u64, 41_u32));
         before = half.pending_bytes();
@@ -91,14 +99,36 @@ fn frames_have_the_bytes_that_the_document_prints() {
     let mut missing = String::new();
     for &kind in FrameKind::ALL {
         let block = format!("{kind}\n{}", dump(&frame_of(kind)));
-        if !DOCUMENT.contains(&format!("```text\n{block}```")) {
-            write!(missing, "```text\n{block}```\n\n").expect("a String takes everything");
-        }
+        look_for(&block, &mut missing);
     }
+    let checked = frame_with(Check::Crc32c, FrameKind::Message);
+    look_for(
+        &format!("Message, checked\n{}", dump(&checked)),
+        &mut missing,
+    );
     assert!(
         missing.is_empty(),
         "docs/wire-format.md lacks:\n\n{missing}"
     );
+}
+
+fn look_for(block: &str, missing: &mut String) {
+    if !DOCUMENT.contains(&format!("```text\n{block}```")) {
+        write!(missing, "```text\n{block}```\n\n").expect("a String takes everything");
+    }
+}
+
+#[test]
+fn the_check_is_a_crc32c_of_header_and_payload() {
+    for &kind in FrameKind::ALL {
+        let plain = frame_of(kind);
+        let mut checked = frame_with(Check::Crc32c, kind);
+        let length = u32::from_le_bytes([plain[0], plain[1], plain[2], plain[3]]) as usize;
+        let wanted = !crc_register(&plain[..length]);
+        assert_eq!(checked[24..28], wanted.to_le_bytes(), "{kind}");
+        checked[24..28].fill(0);
+        assert_eq!(checked, plain, "{kind}");
+    }
 }
 
 #[test]

@@ -6,9 +6,10 @@ use mycelium_wire::{
 };
 
 use crate::{
-    golden::frame_of,
+    golden::{frame_of, frame_with},
     support::{
-        LOCAL_NONCE, PEER_NONCE, bind, binding, handshake, hello, opened, read_all, send, written,
+        CASTAGNOLI, LOCAL_NONCE, PEER_NONCE, bind, binding, crc_register, handshake, hello, opened,
+        read_all, send, written,
     },
 };
 
@@ -27,13 +28,24 @@ const TAKEN_WHEN_OPEN: [FrameKind; 9] = [
     FrameKind::ReplyFailed,
 ];
 
+const STATES: [HandshakeState; 4] = [
+    HandshakeState::AwaitHello,
+    HandshakeState::AwaitConfirm,
+    HandshakeState::Open,
+    HandshakeState::Closed,
+];
+
 fn half_in(state: HandshakeState) -> ReceiveHalf {
-    let mut half = ReceiveHalf::new(Limits::default(), LOCAL_NONCE, Check::None);
+    half_with(Check::None, state)
+}
+
+fn half_with(check: Check, state: HandshakeState) -> ReceiveHalf {
+    let mut half = ReceiveHalf::new(Limits::default(), LOCAL_NONCE, check);
     let before = match state {
         HandshakeState::AwaitHello => Vec::new(),
-        HandshakeState::AwaitConfirm => frame_of(FrameKind::Hello),
-        HandshakeState::Open => handshake(),
-        HandshakeState::Closed => [handshake(), frame_of(FrameKind::Close)].concat(),
+        HandshakeState::AwaitConfirm => frame_with(check, FrameKind::Hello),
+        HandshakeState::Open => handshake(check),
+        HandshakeState::Closed => [handshake(check), frame_with(check, FrameKind::Close)].concat(),
     };
     read_all(&mut half, &before, |_| {}).expect("legal so far");
     assert_eq!(half.state(), state);
@@ -55,26 +67,91 @@ fn answer(half: &mut ReceiveHalf, bytes: &[u8]) -> Option<CloseReason> {
 
 #[test]
 fn frames_out_of_state_close_the_link_with_the_documented_reason() {
+    for check in [Check::None, Check::Crc32c] {
+        for state in STATES {
+            for &kind in FrameKind::ALL {
+                let found = answer(&mut half_with(check, state), &frame_with(check, kind));
+                assert_eq!(found, wanted(state, kind), "{kind} in {state:?}, {check:?}");
+            }
+        }
+    }
+}
+
+/// What the examples of every kind are answered with.
+fn wanted(state: HandshakeState, kind: FrameKind) -> Option<CloseReason> {
     use FrameKind as Kind;
     use HandshakeState::{AwaitConfirm, AwaitHello, Closed, Open};
 
-    for state in [AwaitHello, AwaitConfirm, Open, Closed] {
+    match (state, kind) {
+        (Closed, _) | (_, Kind::Close) | (AwaitHello, Kind::Hello) => None,
+        (Open, kind) if TAKEN_WHEN_OPEN.contains(&kind) => None,
+        // The example confirms another nonce than ours.
+        (AwaitConfirm, Kind::Confirm) => Some(CloseReason::Replayed),
+        (Open, Kind::Message | Kind::Stop | Kind::Kill | Kind::Unbind) => {
+            Some(CloseReason::UnknownBinding(binding(3)))
+        }
+        _ => Some(CloseReason::Unexpected { kind, state }),
+    }
+}
+
+#[test]
+fn a_check_is_refused_on_a_link_without_checks() {
+    for state in STATES {
         for &kind in FrameKind::ALL {
-            let unexpected = Some(CloseReason::Unexpected { kind, state });
-            let wanted = match (state, kind) {
-                (Closed, _) | (_, Kind::Close) | (AwaitHello, Kind::Hello) => None,
-                (Open, kind) if TAKEN_WHEN_OPEN.contains(&kind) => None,
-                // The example confirms another nonce than ours.
-                (AwaitConfirm, Kind::Confirm) => Some(CloseReason::Replayed),
-                (Open, Kind::Message | Kind::Stop | Kind::Kill | Kind::Unbind) => {
-                    Some(CloseReason::UnknownBinding(binding(3)))
-                }
-                _ => unexpected,
-            };
-            let found = answer(&mut half_in(state), &frame_of(kind));
+            // The header is enough.
+            let bytes = &frame_with(Check::Crc32c, kind)[..HEADER_BYTES];
+            let found = answer(&mut half_in(state), bytes);
+            let wanted = (state != HandshakeState::Closed).then_some(CloseReason::Malformed {
+                kind,
+                what: "a check is set on a link without checks",
+            });
             assert_eq!(found, wanted, "{kind} in {state:?}");
         }
     }
+}
+
+#[test]
+fn a_frame_without_its_check_is_corrupt_on_a_link_with_checks() {
+    for state in STATES {
+        for &kind in FrameKind::ALL {
+            let found = answer(&mut half_with(Check::Crc32c, state), &frame_of(kind));
+            let is_corrupt =
+                matches!(&found, Some(CloseReason::Corrupt(text)) if text.contains("check"));
+            let is_closed = state == HandshakeState::Closed;
+            assert!(
+                is_corrupt || is_closed && found.is_none(),
+                "{kind} in {state:?}: {found:?}"
+            );
+        }
+    }
+}
+
+/// Four bytes that take the CRC of what comes before them to zero.
+fn bytes_for_a_check_of_zero(before: &[u8]) -> [u8; 4] {
+    let backwards = (0..32).fold(u32::MAX, |register, _| {
+        if register >> 31 == 1 {
+            ((register ^ CASTAGNOLI) << 1) | 1
+        } else {
+            register << 1
+        }
+    });
+    (backwards ^ crc_register(before)).to_le_bytes()
+}
+
+#[test]
+fn a_check_of_zero_is_a_check_like_any_other() {
+    let header = Header {
+        request: 9,
+        ..Header::new(FrameKind::Reply).with_payload(4)
+    };
+    let payload = bytes_for_a_check_of_zero(&header.encode());
+    let mut bytes = [&header.encode()[..], &payload].concat();
+    bytes.resize(header.frame_bytes(), 0);
+    let mut half = half_with(Check::Crc32c, HandshakeState::Open);
+    assert_eq!(answer(&mut half, &bytes), None);
+    bytes[HEADER_BYTES] ^= 1;
+    let found = answer(&mut half, &bytes);
+    assert!(matches!(found, Some(CloseReason::Corrupt(_))), "{found:?}");
 }
 
 #[test]
@@ -150,7 +227,10 @@ fn our_own_hello_sent_back_is_a_replay() {
 #[test]
 fn a_recorded_handshake_does_not_open_another_connection() {
     let mut half = ReceiveHalf::new(Limits::default(), LOCAL_NONCE + 1, Check::None);
-    assert_eq!(answer(&mut half, &handshake()), Some(CloseReason::Replayed));
+    assert_eq!(
+        answer(&mut half, &handshake(Check::None)),
+        Some(CloseReason::Replayed)
+    );
 }
 
 #[test]
@@ -384,9 +464,9 @@ fn a_binding_is_not_let_go_with_messages_outstanding() {
     assert_eq!(half.totals().in_flight, 1);
 }
 
-#[test]
-fn the_peer_reads_code_and_text_of_every_reason() {
-    let reasons = [
+/// Every reason with the code and name that the document lists.
+fn reasons() -> [(u8, &'static str, CloseReason); 20] {
+    [
         (1, "Requested", CloseReason::Requested),
         (2, "NotMycelium", CloseReason::NotMycelium("\"x\"".into())),
         (3, "Incompatible", Incompatibility::ArchiveFormat.into()),
@@ -475,8 +555,12 @@ fn the_peer_reads_code_and_text_of_every_reason() {
             "TooManyQuestions",
             CloseReason::TooManyQuestions { limit: 1 },
         ),
-    ];
-    for (code, name, reason) in reasons {
+    ]
+}
+
+#[test]
+fn the_peer_reads_code_and_text_of_every_reason() {
+    for (code, name, reason) in reasons() {
         assert_eq!(reason.code(), code);
         assert_eq!(reason.is_orderly(), code == 1);
         let row = format!("| {code} | `{name}` |");

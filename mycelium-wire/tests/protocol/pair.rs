@@ -1,10 +1,10 @@
 //! Two honest nodes joined by pipes of bytes, doing everything in a random order.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use mycelium_wire::{
-    ActorId, Bind, Check, Credit, EndReason, Event, ExportKey, Limits, ReceiveHalf, Resolved,
-    SendHalf, SendRefused, Window, frame_bytes,
+    ActorId, Bind, BindingId, Check, Credit, EndReason, Event, ExportKey, Limits, ReceiveHalf,
+    ReplyFailure, Resolved, SendHalf, SendRefused, Window, frame_bytes,
     rkyv::{ser::allocator::Arena, util::AlignedVec},
 };
 
@@ -16,7 +16,12 @@ const STEPS: usize = 600;
 #[test]
 fn two_nodes_agree_on_every_message_in_any_order_of_operations() {
     for seed in 0..100 {
-        let mut pair = Pair::new(seed);
+        let check = if seed % 2 == 0 {
+            Check::None
+        } else {
+            Check::Crc32c
+        };
+        let mut pair = Pair::new(seed, check);
         pair.run();
         pair.settle();
     }
@@ -43,11 +48,12 @@ impl Random {
     }
 }
 
-/// The target's side of a binding: an actor that takes messages when it is told to.
+/// The target's side of a binding: an actor that takes messages, and answers each, when it is told
+/// to.
 #[derive(Default)]
 struct Actor {
     window: Option<Window>,
-    queue: VecDeque<usize>,
+    queue: VecDeque<Queued>,
     queued_bytes: usize,
     credit: Credit,
     reported: Credit,
@@ -56,24 +62,23 @@ struct Actor {
 }
 
 impl Actor {
-    fn receive(&mut self, charge: usize, seed: u64) {
+    fn receive(&mut self, queued: Queued, seed: u64) {
         let window = self.window.unwrap_or(Window::initial(u32::MAX));
         assert!(
             self.queue.len() < window.messages as usize,
             "seed {seed}: too many messages"
         );
         assert!(
-            self.queue.is_empty() || self.queued_bytes + charge <= window.bytes as usize,
+            self.queue.is_empty() || self.queued_bytes + queued.charge <= window.bytes as usize,
             "seed {seed}: too many bytes"
         );
-        self.queue.push_back(charge);
-        self.queued_bytes += charge;
+        self.queued_bytes += queued.charge;
+        self.queue.push_back(queued);
     }
 
-    fn take_one(&mut self) {
-        let Some(charge) = self.queue.pop_front() else {
-            return;
-        };
+    /// Takes a message, and gives back the request that is in it.
+    fn take_one(&mut self) -> Option<u64> {
+        let Queued { request, charge } = self.queue.pop_front()?;
         self.queued_bytes -= charge;
         self.credit.returned_bytes += charge as u64;
         if self.has_ended {
@@ -81,7 +86,19 @@ impl Actor {
         } else {
             self.credit.confirmed += 1;
         }
+        Some(request)
     }
+}
+
+/// A message in an actor's queue.
+struct Queued {
+    request: u64,
+    charge: usize,
+}
+
+/// Every message asks something: what it asks is named by the message.
+fn request_of(binding: BindingId, sequence: u32) -> u64 {
+    u64::from(binding.as_u32()) << 32 | u64::from(sequence)
 }
 
 /// One node: both of its halves, its actors, and what it sent that has not arrived.
@@ -94,24 +111,26 @@ struct Node {
     expected: VecDeque<String>,
     actors: Vec<Option<Actor>>,
     sent: u64,
+    unanswered: HashSet<u64>,
     is_up: bool,
 }
 
 impl Node {
-    fn new(local_nonce: u128) -> Self {
+    fn new(local_nonce: u128, check: Check) -> Self {
         let limits = Limits {
             message_bytes: 400_000,
             bindings: IDS,
             ..Limits::default()
         };
         let mut node = Self {
-            send: SendHalf::new(limits, Check::None),
-            receive: ReceiveHalf::new(limits, local_nonce, Check::None),
+            send: SendHalf::new(limits, check),
+            receive: ReceiveHalf::new(limits, local_nonce, check),
             spare: AlignedVec::new(),
             pipe: VecDeque::new(),
             expected: VecDeque::new(),
             actors: (0..IDS).map(|_| None).collect(),
             sent: 0,
+            unanswered: HashSet::new(),
             is_up: false,
         };
         let hello = hello("node", local_nonce);
@@ -167,7 +186,10 @@ impl Node {
             Ok(()) => {
                 assert!(has_room, "seed {seed}: sent without credit");
                 self.sent += 1;
-                let sequence = window.map_or(0, |window| window.accepted()) + 1;
+                let accepted = window.map_or(0, |window| window.accepted());
+                let sequence = u32::try_from(accepted + 1).expect("few");
+                let is_new = self.unanswered.insert(request_of(id, sequence));
+                assert!(is_new, "seed {seed}: an answer is missing");
                 self.expected
                     .push_back(format!("Message {id} #{sequence} {archive:?}"));
             }
@@ -209,35 +231,67 @@ impl Node {
         });
     }
 
-    /// The actor takes a message, reports, ends or lets its binding go.
+    /// The actor takes messages, answers, reports, ends or lets its binding go.
     fn act(&mut self, number: u32, random: &mut Random) {
-        let binding = binding(number);
-        let Some(actor) = &mut self.actors[number as usize] else {
+        if self.actors[number as usize].is_none() {
             return;
-        };
-        if random.one_in(60) && !actor.has_ended {
-            actor.has_ended = true;
-            let reason = EndReason::Panicked("on purpose".into());
-            self.send.ended(binding, &reason);
-            self.expected
-                .push_back(describe(&Event::Ended { binding, reason }));
+        }
+        if random.one_in(60) {
+            self.end(number);
         }
         for _ in 0..random.below(4) {
-            actor.take_one();
+            if let Some(request) = self.actor(number).take_one() {
+                self.reply(request, random);
+            }
         }
+        self.report(number, random);
+    }
+
+    fn end(&mut self, number: u32) {
+        let actor = self.actor(number);
+        if actor.has_ended {
+            return;
+        }
+        actor.has_ended = true;
+        let binding = binding(number);
+        let reason = EndReason::Panicked("on purpose".into());
+        self.send.ended(binding, &reason);
+        self.expect(&Event::Ended { binding, reason });
+    }
+
+    fn report(&mut self, number: u32, random: &mut Random) {
+        let binding = binding(number);
+        let actor = self.actor(number);
         let lets_go = actor.is_unbinding && actor.queue.is_empty();
         if actor.credit != actor.reported && (lets_go || random.one_in(3)) {
             let credit = actor.credit;
             actor.reported = credit;
             self.send.credit(binding, credit);
-            self.expected
-                .push_back(describe(&Event::Credit { binding, credit }));
+            self.expect(&Event::Credit { binding, credit });
         }
         if lets_go {
             self.actors[number as usize] = None;
             self.send.unbound(binding);
             self.expect(&Event::Unbound { binding });
         }
+    }
+
+    /// Answers a request, one way or the other.
+    fn reply(&mut self, request: u64, random: &mut Random) {
+        if random.one_in(4) {
+            let failure = ReplyFailure::Refused("on purpose".into());
+            self.send.reply_failed(request, &failure);
+            self.expect(&Event::ReplyFailed { request, failure });
+            return;
+        }
+        let largest = if random.one_in(50) { 300_000 } else { 200 };
+        let reply = vec![7_u8; random.below(largest)];
+        self.send
+            .reply(request, &mut (), &mut |encoder| encoder.encode(&reply))
+            .expect("below the limit");
+        let archive = archive_of(&reply);
+        self.expected
+            .push_back(format!("Reply {request} {archive:?}"));
     }
 
     /// Reads some of the peer's pipe and handles all that is complete.
@@ -273,8 +327,13 @@ impl Node {
                 self.accept(number, capacity, random);
                 Ok(())
             }
-            Answer::Queue(number, charge) => {
-                self.actor(number).receive(charge, seed);
+            Answer::Queue(number, queued) => {
+                self.actor(number).receive(queued, seed);
+                Ok(())
+            }
+            Answer::Answered(request) => {
+                let was_asked = self.unanswered.remove(&request);
+                assert!(was_asked, "seed {seed}: {request} is answered unasked");
                 Ok(())
             }
             Answer::Unbind(number) => {
@@ -342,7 +401,8 @@ enum Answer {
     Up,
     Confirm(u128),
     Bind(u32, u32),
-    Queue(u32, usize),
+    Queue(u32, Queued),
+    Answered(u64),
     Unbind(u32),
     Resolve(u64),
     Bound(u32, Window),
@@ -361,7 +421,14 @@ impl Answer {
                 Self::Bind(binding.as_u32(), capacity)
             }
             Event::Message { binding, frame } => {
-                Self::Queue(binding.as_u32(), frame.header().frame_bytes())
+                let queued = Queued {
+                    request: request_of(binding, frame.header().sequence),
+                    charge: frame.header().frame_bytes(),
+                };
+                Self::Queue(binding.as_u32(), queued)
+            }
+            Event::Reply { request, .. } | Event::ReplyFailed { request, .. } => {
+                Self::Answered(request)
             }
             Event::Unbind { binding } => Self::Unbind(binding.as_u32()),
             Event::Resolve { request, .. } => Self::Resolve(request),
@@ -381,11 +448,11 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, check: Check) -> Self {
         Self {
             seed,
             random: Random(seed),
-            nodes: [Node::new(1), Node::new(2)],
+            nodes: [Node::new(1, check), Node::new(2, check)],
         }
     }
 
@@ -466,6 +533,7 @@ impl Pair {
         for node in &self.nodes {
             assert_eq!(node.send.totals().in_flight, 0, "seed {}", self.seed);
             assert!(node.expected.is_empty(), "seed {}", self.seed);
+            assert!(node.unanswered.is_empty(), "seed {}", self.seed);
             assert!(node.is_up, "seed {}", self.seed);
         }
     }

@@ -1,5 +1,7 @@
 //! Streams of bytes, cut anywhere and filled with anything.
 
+use std::collections::HashSet;
+
 use allocation_counter::measure;
 use bytes::Bytes;
 use mycelium_wire::{
@@ -8,9 +10,10 @@ use mycelium_wire::{
 use proptest::prelude::*;
 
 use crate::{
-    golden::frame_of,
+    golden::{frame_of, frame_with},
     support::{
-        LOCAL_NONCE, bind, binding, describe, handshake, opened, read_all, read_some, send, written,
+        LOCAL_NONCE, bind, binding, describe, handshake, opened, read_all, read_some, reply, send,
+        written, written_with,
     },
 };
 
@@ -24,10 +27,11 @@ fn limits() -> Limits {
     }
 }
 
-/// A legal stream: the handshake, then messages of these sizes among all other kinds.
-fn stream(message_bytes: &[usize]) -> Vec<u8> {
-    let mut bytes = handshake();
-    bytes.extend(written(|half| {
+/// A legal stream: the handshake, then messages of these sizes among all other kinds. Each frame is
+/// one event.
+fn stream(check: Check, message_bytes: &[usize]) -> Vec<u8> {
+    let mut bytes = handshake(check);
+    bytes.extend(written_with(check, |half| {
         half.bind(binding(3), &bind(), 1_024);
         half.handle_bound(
             binding(3),
@@ -43,6 +47,9 @@ fn stream(message_bytes: &[usize]) -> Vec<u8> {
             if number % 3 == 0 {
                 half.resolve(number as u64, "book/AAPL").expect("fits");
             }
+            if number % 4 == 1 {
+                reply(half, number as u64, &vec![filling; size]);
+            }
         }
         half.send(binding(3), &mut (), &mut |_| Ok(()))
             .expect("there is credit");
@@ -55,12 +62,18 @@ fn stream(message_bytes: &[usize]) -> Vec<u8> {
         FrameKind::Credit,
         FrameKind::Ended,
         FrameKind::Unbound,
+        FrameKind::Resolved,
+        FrameKind::ReplyFailed,
+        FrameKind::Close,
     ] {
-        bytes.extend(frame_of(kind));
+        bytes.extend(frame_with(check, kind));
     }
-    bytes.extend(frame_of(FrameKind::Resolved));
-    bytes.extend(frame_of(FrameKind::Close));
     bytes
+}
+
+/// The sizes of the messages that the stream repeats as replies.
+fn replied(message_bytes: &[usize]) -> impl Iterator<Item = &usize> {
+    message_bytes.iter().skip(1).step_by(4)
 }
 
 /// What is done with the messages of a stream.
@@ -72,30 +85,102 @@ enum Consumer {
     Lags,
 }
 
-/// The events of a stream that is read in pieces of these sizes, over and over.
-fn events(bytes: &[u8], pieces: &[usize], consumer: Consumer) -> Result<Vec<String>, CloseReason> {
-    let mut half = ReceiveHalf::new(limits(), LOCAL_NONCE, Check::None);
-    let mut seen = Vec::new();
-    let mut held: Vec<(usize, Bytes)> = Vec::new();
+/// What came of a stream: its events, and why they end early.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    events: Vec<String>,
+    reason: Option<CloseReason>,
+}
+
+/// Reads a stream in pieces of these sizes, over and over.
+fn seen(check: Check, bytes: &[u8], pieces: &[usize], consumer: Consumer) -> Seen {
+    let mut half = ReceiveHalf::new(limits(), LOCAL_NONCE, check);
+    let mut events = Vec::new();
+    let mut held = Vec::new();
+    let mut reason = None;
     let mut rest = bytes;
     let mut pieces = pieces.iter().cycle();
-    while !rest.is_empty() {
+    while !rest.is_empty() && reason.is_none() {
         let piece = *pieces.next().expect("cycles");
         let count = read_some(&mut half, &rest[..piece.min(rest.len())]);
         rest = &rest[count..];
-        while let Some(event) = half.poll_event()? {
-            seen.push(describe(&event));
-            if let (Event::Message { frame, .. }, Consumer::Lags, 0) =
-                (event, consumer, seen.len() % 2)
-            {
-                held.push((seen.len() - 1, frame.detach()));
-            }
-        }
+        reason = poll_all(&mut half, consumer, &mut events, &mut held).err();
     }
     for (at, payload) in held {
-        assert!(seen[at].ends_with(&format!("{payload:?}", payload = &payload[..])));
+        assert!(events[at].ends_with(&format!("{payload:?}", payload = &payload[..])));
     }
-    Ok(seen)
+    Seen { events, reason }
+}
+
+fn poll_all(
+    half: &mut ReceiveHalf,
+    consumer: Consumer,
+    events: &mut Vec<String>,
+    held: &mut Vec<(usize, Bytes)>,
+) -> Result<(), CloseReason> {
+    while let Some(event) = half.poll_event()? {
+        events.push(describe(&event));
+        if let (Event::Message { frame, .. } | Event::Reply { frame, .. }, Consumer::Lags, 0) =
+            (event, consumer, events.len() % 2)
+        {
+            held.push((events.len() - 1, frame.detach()));
+        }
+    }
+    Ok(())
+}
+
+/// The frames of a stream: where each starts, and its header.
+fn frames(bytes: &[u8]) -> Vec<(usize, Header)> {
+    let mut frames = Vec::new();
+    let mut start = 0;
+    while let Some(header) = bytes[start..].first_chunk() {
+        let header = Header::decode(header).expect("legal frames");
+        frames.push((start, header));
+        start += header.frame_bytes();
+    }
+    frames
+}
+
+/// Flips one bit of a stream with checks: what was before it arrives, and nothing else, unless it
+/// is padding.
+fn assert_a_flip_is_found(bytes: &[u8], whole: &[String], bit: usize, pieces: &[usize]) {
+    let mut broken = bytes.to_vec();
+    broken[bit / 8] ^= 1 << (bit % 8);
+    let frames = frames(bytes);
+    let number = frames.partition_point(|(start, _)| *start <= bit / 8) - 1;
+    let (start, header) = frames[number];
+    let at = bit / 8 - start;
+    let Seen { events, reason } = seen(Check::Crc32c, &broken, pieces, Consumer::KeepsUp);
+    if at >= header.length as usize {
+        assert!(
+            events == whole && reason.is_none(),
+            "padding is not looked at"
+        );
+        return;
+    }
+    assert!(
+        events == whole[..number],
+        "byte {at} of {header:?} changes the events"
+    );
+    // A length that grew waits for bytes that do not come.
+    assert!(
+        reason.is_some() || at < 4,
+        "byte {at} of {header:?} is not found"
+    );
+}
+
+#[test]
+fn every_flipped_bit_of_every_kind_is_found() {
+    let bytes = stream(Check::Crc32c, &[0, 3, 40]);
+    let kinds: HashSet<_> = frames(&bytes)
+        .iter()
+        .map(|(_, header)| header.kind)
+        .collect();
+    assert_eq!(kinds.len(), FrameKind::ALL.len());
+    let whole = seen(Check::Crc32c, &bytes, &[usize::MAX], Consumer::KeepsUp);
+    for bit in 0..bytes.len() * 8 {
+        assert_a_flip_is_found(&bytes, &whole.events, bit, &[usize::MAX]);
+    }
 }
 
 proptest! {
@@ -104,13 +189,29 @@ proptest! {
         sizes in prop::collection::vec(prop_oneof![0_usize..200, 0_usize..20_000, 60_000_usize..149_000], 0..8),
         pieces in prop::collection::vec(prop_oneof![1_usize..40, 1_usize..70_000], 1..20),
         lags: bool,
+        is_checked: bool,
     ) {
-        let bytes = stream(&sizes);
-        let whole = events(&bytes, &[usize::MAX], Consumer::KeepsUp).expect("a legal stream");
-        prop_assert_eq!(whole.len(), 2 + 1 + sizes.len() + sizes.len().div_ceil(3) + 4 + 6);
+        let check = if is_checked { Check::Crc32c } else { Check::None };
+        let bytes = stream(check, &sizes);
+        let whole = seen(check, &bytes, &[usize::MAX], Consumer::KeepsUp);
+        prop_assert_eq!(&whole.reason, &None);
+        let questions = sizes.len().div_ceil(3);
+        let wanted = 2 + 1 + sizes.len() + questions + replied(&sizes).count() + 4 + 7;
+        prop_assert_eq!(whole.events.len(), wanted);
         let consumer = if lags { Consumer::Lags } else { Consumer::KeepsUp };
-        let cut = events(&bytes, &pieces, consumer).expect("the same stream");
+        let cut = seen(check, &bytes, &pieces, consumer);
         prop_assert!(cut == whole, "a cut changes the events");
+    }
+
+    #[test]
+    fn a_flipped_bit_of_any_stream_is_found(
+        sizes in prop::collection::vec(prop_oneof![0_usize..200, 0_usize..20_000, 60_000_usize..149_000], 0..6),
+        pieces in prop::collection::vec(1_usize..70_000, 1..20),
+        at: prop::sample::Index,
+    ) {
+        let bytes = stream(Check::Crc32c, &sizes);
+        let whole = seen(Check::Crc32c, &bytes, &[usize::MAX], Consumer::KeepsUp);
+        assert_a_flip_is_found(&bytes, &whole.events, at.index(bytes.len() * 8), &pieces);
     }
 
     #[test]
@@ -141,18 +242,20 @@ proptest! {
 
 /// Reads the bytes; the half must not hold more than the longest frame and a normal buffer.
 fn assert_bounded(bytes: &[u8], is_open: bool) {
-    let mut half = ReceiveHalf::new(limits(), LOCAL_NONCE, Check::None);
-    let handshake = handshake();
-    let allocated = measure(|| {
-        if is_open {
-            read_all(&mut half, &handshake, |_| {}).expect("a legal handshake");
-        }
-        let _reason = read_all(&mut half, bytes, |_| {});
-    });
-    // Texts in events and reasons, and the table of bindings.
-    let small = 8 << 10;
-    let most = frame_bytes(limits().message_bytes as usize) as u64 + NORMAL_BYTES + small;
-    assert!(allocated.bytes_max <= most, "{allocated:?}");
+    for check in [Check::None, Check::Crc32c] {
+        let mut half = ReceiveHalf::new(limits(), LOCAL_NONCE, check);
+        let handshake = handshake(check);
+        let allocated = measure(|| {
+            if is_open {
+                read_all(&mut half, &handshake, |_| {}).expect("a legal handshake");
+            }
+            let _reason = read_all(&mut half, bytes, |_| {});
+        });
+        // Texts in events and reasons, and the table of bindings.
+        let small = 8 << 10;
+        let most = frame_bytes(limits().message_bytes as usize) as u64 + NORMAL_BYTES + small;
+        assert!(allocated.bytes_max <= most, "{allocated:?}");
+    }
 }
 
 #[test]
@@ -162,7 +265,7 @@ fn a_claim_of_four_gigabytes_takes_no_memory() {
         ..Header::new(FrameKind::Message)
     };
     let bytes = header.encode();
-    let handshake = handshake();
+    let handshake = handshake(Check::None);
     let allocated = measure(|| {
         let mut half = ReceiveHalf::new(Limits::default(), LOCAL_NONCE, Check::None);
         read_all(&mut half, &handshake, |_| {}).expect("a legal handshake");
@@ -179,8 +282,9 @@ fn long_messages_take_one_buffer_each_and_never_two_at_a_time() {
     let sizes = [
         149_000, 10, 70_000, 120_000, 65_000, 149_900, 66_000, 3, 140_000,
     ];
-    let bytes = stream(&sizes);
-    let long = sizes.iter().filter(|size| **size > 65_000).count() as u64;
+    let bytes = stream(Check::None, &sizes);
+    let carried = sizes.iter().chain(replied(&sizes));
+    let long = carried.filter(|size| **size > 65_000).count() as u64;
     for piece in [1_000, 4_096, 65_536, 1 << 20] {
         let mut half = ReceiveHalf::new(limits(), LOCAL_NONCE, Check::None);
         let mut count = 0;

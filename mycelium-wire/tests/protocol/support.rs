@@ -36,9 +36,13 @@ pub(crate) fn bind() -> Bind {
     }
 }
 
-/// What the calls wrote.
+/// What the calls wrote, on a link without checks.
 pub(crate) fn written(calls: impl FnOnce(&mut SendHalf)) -> Vec<u8> {
-    let mut half = SendHalf::new(Limits::default(), Check::None);
+    written_with(Check::None, calls)
+}
+
+pub(crate) fn written_with(check: Check, calls: impl FnOnce(&mut SendHalf)) -> Vec<u8> {
+    let mut half = SendHalf::new(Limits::default(), check);
     calls(&mut half);
     transmit(&mut half)
 }
@@ -87,19 +91,31 @@ pub(crate) fn read_all(
 }
 
 /// The bytes of a peer's whole handshake.
-pub(crate) fn handshake() -> Vec<u8> {
-    written(|half| {
+pub(crate) fn handshake(check: Check) -> Vec<u8> {
+    written_with(check, |half| {
         half.hello(&hello("peer", PEER_NONCE)).expect("fits");
         half.confirm(LOCAL_NONCE);
     })
 }
 
-/// A half whose peer has finished its handshake.
+/// A half whose peer has finished its handshake, on a link without checks.
 pub(crate) fn opened(limits: Limits) -> ReceiveHalf {
     let mut half = ReceiveHalf::new(limits, LOCAL_NONCE, Check::None);
-    read_all(&mut half, &handshake(), |_| {}).expect("a correct handshake");
+    read_all(&mut half, &handshake(Check::None), |_| {}).expect("a correct handshake");
     half
 }
+
+/// The CRC's register after these bytes, bit by bit as its definition says.
+pub(crate) fn crc_register(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(u32::MAX, |register, byte| {
+        (0..8).fold(register ^ u32::from(*byte), |bits, _| {
+            (bits >> 1) ^ if bits & 1 == 1 { CASTAGNOLI } else { 0 }
+        })
+    })
+}
+
+/// The polynomial 0x1edc6f41 with its bits reflected.
+pub(crate) const CASTAGNOLI: u32 = 0x82f6_3b78;
 
 /// An event as text, with the payload of a message or reply: what two runs are compared by.
 pub(crate) fn describe(event: &Event<'_>) -> String {
