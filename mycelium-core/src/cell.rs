@@ -16,7 +16,7 @@ use std::{
 use mycelium_wire::ActorId;
 
 use self::{
-    owner::Owner,
+    owner::{Owner, contain},
     phase::{Phase, Signal, Wake},
 };
 use crate::{
@@ -98,9 +98,12 @@ impl<M: Send, O: Send + ?Sized> Control for Cell<M, O> {
     }
 
     fn kill(&self) {
+        // The flag first: an owner that finds the reason settled must find the kill as well, or it
+        // would run `stopped` with it. The reason before the queue: a refused sender reads it.
+        let owed = self.front.phase.signal(Signal::Kill);
         self.front.exit.decide(StopReason::Killed);
         self.front.mailbox.close();
-        self.front.pay(self.front.phase.signal(Signal::Kill));
+        self.front.pay(owed);
     }
 }
 
@@ -150,7 +153,7 @@ impl Exit {
         drop(hooks);
         let reason = self.reason();
         for hook in waiting {
-            hook(&reason);
+            contain(|| hook(&reason));
         }
     }
 }
