@@ -53,13 +53,15 @@ impl Exports {
             actor: actor.clone(),
             codec: Codec::new(),
         });
-        entries.insert(
-            actor.id(),
-            Entry {
-                resolved: resolved.clone(),
-                exported,
-            },
-        );
+        let entry = Entry {
+            resolved: resolved.clone(),
+            exported,
+        };
+        // Under the lock: an actor that ends later is removed later. One that has ended already
+        // would never be; its peers are told that there is no such actor.
+        if !actor.0.front.phase.is_ended() {
+            entries.insert(actor.id(), entry);
+        }
         Ok(resolved)
     }
 
