@@ -10,13 +10,13 @@ pub(crate) mod phase;
 
 use std::{
     mem,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
 };
 
 use mycelium_wire::ActorId;
 
 use self::{
-    owner::Owner,
+    owner::{Owner, contain},
     phase::{Phase, Signal, Wake},
 };
 use crate::{
@@ -98,9 +98,12 @@ impl<M: Send, O: Send + ?Sized> Control for Cell<M, O> {
     }
 
     fn kill(&self) {
+        // The flag first: an owner that finds the reason settled must find the kill as well, or it
+        // would run `stopped` with it. The reason before the queue: a refused sender reads it.
+        let owed = self.front.phase.signal(Signal::Kill);
         self.front.exit.decide(StopReason::Killed);
         self.front.mailbox.close();
-        self.front.pay(self.front.phase.signal(Signal::Kill));
+        self.front.pay(owed);
     }
 }
 
@@ -114,9 +117,16 @@ pub(crate) struct Exit {
 /// Called once, when the actor is gone for good.
 type Hook = Box<dyn FnOnce(&StopReason) + Send>;
 
+/// What is told, once, when an actor is gone for good, unless it is gone before.
+pub(crate) trait Mourner: Send + Sync {
+    fn actor_ended(&self, reason: &StopReason);
+}
+
 #[derive(Default)]
 struct Hooks {
     waiting: Vec<Hook>,
+    /// Swept of those that are gone whenever it would grow.
+    mourners: Vec<Weak<dyn Mourner>>,
     is_done: bool,
 }
 
@@ -142,15 +152,36 @@ impl Exit {
         }
     }
 
+    /// Tells `mourner` when the actor is gone; at once if it is. Keeps nothing of a mourner that
+    /// is gone before, for long.
+    pub(crate) fn tell(&self, mourner: Weak<dyn Mourner>) {
+        let mut hooks = self.hooks.lock();
+        if !hooks.is_done {
+            if hooks.mourners.len() == hooks.mourners.capacity() {
+                hooks.mourners.retain(|other| other.strong_count() > 0);
+            }
+            hooks.mourners.push(mourner);
+            return;
+        }
+        drop(hooks);
+        if let Some(mourner) = mourner.upgrade() {
+            mourner.actor_ended(&self.reason());
+        }
+    }
+
     /// The actor is gone.
     pub(crate) fn end(&self) {
         let mut hooks = self.hooks.lock();
         hooks.is_done = true;
         let waiting = mem::take(&mut hooks.waiting);
+        let mourners = mem::take(&mut hooks.mourners);
         drop(hooks);
         let reason = self.reason();
+        for mourner in mourners.iter().filter_map(Weak::upgrade) {
+            contain(|| mourner.actor_ended(&reason));
+        }
         for hook in waiting {
-            hook(&reason);
+            contain(|| hook(&reason));
         }
     }
 }

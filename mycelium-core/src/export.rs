@@ -54,17 +54,15 @@ impl Exports {
             actor: actor.clone(),
             codec: Codec::new(),
         });
-        // Whoever ends the actor removes it afterwards, under this lock.
-        if actor.0.front.phase.is_ended() {
-            return Ok(resolved);
+        let entry = Entry {
+            resolved: resolved.clone(),
+            exported,
+        };
+        // Under the lock: an actor that ends later is removed later. One that has ended already
+        // would never be; its peers are told that there is no such actor.
+        if !actor.0.front.phase.is_ended() {
+            entries.insert(actor.id(), entry);
         }
-        entries.insert(
-            actor.id(),
-            Entry {
-                resolved: resolved.clone(),
-                exported,
-            },
-        );
         Ok(resolved)
     }
 

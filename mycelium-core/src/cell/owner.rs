@@ -19,7 +19,7 @@ use super::{
     phase::{Entry, Release},
 };
 use crate::{
-    Actor, ActorResult, Archived, Context, Message, Node, StopReason,
+    Actor, ActorError, ActorResult, Archived, Context, Message, Node, StopReason,
     mailbox::{Delivery, Intake},
 };
 
@@ -152,7 +152,7 @@ where
                 self.body = Some(body);
                 Poll::Ready(Ok(result))
             }
-            Err(panic) => Poll::Ready(Err(StopReason::Panicked(panic_message(&*panic).into()))),
+            Err(panic) => Poll::Ready(Err(panicked(panic))),
         }
     }
 
@@ -166,11 +166,14 @@ where
             (Err(panicked), _) => Some(Turn::Ended(front.exit.decide(panicked).clone())),
             (Ok(_), Some(reason)) => Some(Turn::Ended(reason)),
             (Ok(Ok(())), None) => None,
-            (Ok(Err(error)), None) => {
-                let item = self.end_with(front, StopReason::Failed(error.to_string().into()));
-                self.start(item);
-                None
-            }
+            (Ok(Err(error)), None) => match failed(error) {
+                reason @ StopReason::Failed(_) => {
+                    let item = self.end_with(front, reason);
+                    self.start(item);
+                    None
+                }
+                panicked => Some(Turn::Ended(front.exit.decide(panicked).clone())),
+            },
         }
     }
 }
@@ -276,11 +279,24 @@ impl<M: Message> Drop for OwnerTask<M> {
     }
 }
 
-fn contain(run: impl FnOnce()) {
+/// The error's text; the user's code that makes it, or drops the error, may panic.
+fn failed(error: ActorError) -> StopReason {
+    catch_unwind(AssertUnwindSafe(move || error.to_string()))
+        .map_or_else(panicked, |text| StopReason::Failed(text.into()))
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> StopReason {
+    let reason = StopReason::Panicked(panic_message(&*panic).into());
+    contain(|| drop(panic));
+    reason
+}
+
+/// Runs code of the user's whose panic must not keep what comes after it.
+pub(super) fn contain(run: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
         tracing::error!(
             panic = panic_message(&*panic),
-            "a drop panicked while an actor ended"
+            "a drop or a hook panicked while an actor ended"
         );
         // The payload's own drop may panic as well; it is not worth another try.
         std::mem::forget(panic);

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Archived, StopReason,
-    cell::{Control, LocalCell},
+    cell::{Control, LocalCell, Mourner},
     inbound::InboundQueue,
     link::{DecodePorts, InboundBinding, Link},
     sync::Mutex,
@@ -82,12 +82,8 @@ impl<M: Send + 'static> FrameQueue<M> {
             shared: Mutex::new(shared),
             ledgers: Mutex::default(),
         });
-        let ended = Arc::downgrade(&queue);
-        queue.cell.front.exit.on_end(move |reason| {
-            if let Some(queue) = ended.upgrade() {
-                queue.end(reason);
-            }
-        });
+        let ended: Weak<Self> = Arc::downgrade(&queue);
+        queue.cell.front.exit.tell(ended);
         queue
     }
 
@@ -138,17 +134,6 @@ impl<M: Send + 'static> FrameQueue<M> {
         let count = batch.len();
         self.refuse(&mut batch);
         count
-    }
-
-    /// The actor is gone: the peer is told, after its credit.
-    fn end(&self, reason: &StopReason) {
-        self.refuse(&mut self.shut());
-        let reason = EndReason::from(reason);
-        let mut ledgers = self.ledgers.lock();
-        let bound = ledgers.end(reason.clone());
-        if let Some(link) = self.link.upgrade() {
-            bound.for_each(|inbound| link.ended(inbound, &reason));
-        }
     }
 
     fn fail_link(&self, epoch: Epoch, error: &WireError) {
@@ -212,6 +197,19 @@ impl<M: Send + 'static> FrameQueue<M> {
     }
 }
 
+impl<M: Send + 'static> Mourner for FrameQueue<M> {
+    /// The actor is gone: the peer is told, after its credit.
+    fn actor_ended(&self, reason: &StopReason) {
+        self.refuse(&mut self.shut());
+        let reason = EndReason::from(reason);
+        let mut ledgers = self.ledgers.lock();
+        let bound = ledgers.end(reason.clone());
+        if let Some(link) = self.link.upgrade() {
+            bound.for_each(|inbound| link.ended(inbound, &reason));
+        }
+    }
+}
+
 impl<M: Send + 'static> InboundQueue for FrameQueue<M> {
     fn bind(&self, inbound: InboundBinding, window: Window) -> Result<Epoch, EndReason> {
         let mut ledgers = self.ledgers.lock();
@@ -236,7 +234,9 @@ impl<M: Send + 'static> InboundQueue for FrameQueue<M> {
 
     fn push(&self, staged: &mut VecDeque<QueuedFrame>) {
         let mut shared = self.shared.lock();
-        if shared.is_closed {
+        // A queue in the hands of a stopping actor would otherwise keep it going for as long as
+        // the peer sends.
+        if shared.is_closed || self.cell.front.phase.is_stopping() {
             drop(shared);
             return self.refuse(staged);
         }

@@ -74,20 +74,14 @@ impl<M: Send + 'static> Intake<M> {
     /// Discards all that is left and says how many messages that were.
     pub(crate) fn discard(&mut self, mailbox: &Mailbox<M>) -> Leftovers<M> {
         let mut messages = std::mem::take(&mut self.local);
-        for _ in &messages {
-            mailbox.local.take();
-        }
-        loop {
-            let before = messages.len();
-            mailbox.local.refill(&mut messages);
-            if messages.len() == before {
-                break;
-            }
-            (before..messages.len()).for_each(|_| mailbox.local.take());
-        }
+        mailbox.local.take_rest(&mut messages);
         self.adopt_ready(mailbox);
         let close = |active: Active<M>| active.queue.close(active.batch, active.taken);
-        let frames = self.active.drain(..).map(close).sum();
+        let frames = std::mem::take(&mut self.active)
+            .into_iter()
+            .map(close)
+            .sum();
+        self.spare = Vec::new();
         Leftovers { messages, frames }
     }
 

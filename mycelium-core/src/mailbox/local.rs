@@ -7,6 +7,7 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     task::{Context, Poll},
 };
 
@@ -15,6 +16,9 @@ use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 /// The most messages moved out of the queue under one lock.
 const BATCH_MESSAGES: usize = 64;
+
+/// The room that the first message of a mailbox makes.
+const LEAST_MESSAGES: usize = 4;
 
 /// A bounded queue with many senders and one consumer.
 pub(crate) struct LocalQueue<T> {
@@ -77,7 +81,7 @@ impl<T> LocalQueue<T> {
         if !inner.waiters.is_empty() || !self.has_room(&inner) {
             return Push::Full(item);
         }
-        Push::Stored(inner.store(item))
+        Push::Stored(inner.store(item, self.capacity_messages))
     }
 
     /// Stores the message, or joins the line of those who wait for room.
@@ -100,7 +104,7 @@ impl<T> LocalQueue<T> {
         if inner.is_closed {
             return Poll::Ready(Push::Closed(item));
         }
-        let found = inner.store(item);
+        let found = inner.store(item, self.capacity_messages);
         let next = self
             .has_room(&inner)
             .then(|| inner.waiters.head())
@@ -156,6 +160,16 @@ impl<T> LocalQueue<T> {
         );
     }
 
+    /// Moves all that is stored to the consumer, as taken, and frees the ring: the queue is closed.
+    pub(crate) fn take_rest(&self, rest: &mut VecDeque<T>) {
+        let mut inner = self.inner.lock();
+        debug_assert!(inner.is_closed, "only a closed queue has a rest");
+        let mut items = mem::take(&mut inner.items);
+        self.taken.store(inner.stored, Ordering::Release);
+        drop(inner);
+        rest.append(&mut items);
+    }
+
     /// Wakes the head of the line if there is room: the consumer is about to wait.
     pub(crate) fn wake_waiter(&self) {
         let inner = self.inner.lock();
@@ -195,15 +209,27 @@ impl<T> LocalQueue<T> {
 }
 
 impl<T> Inner<T> {
-    fn store(&mut self, item: T) -> Found {
+    fn store(&mut self, item: T, capacity_messages: usize) -> Found {
         let found = if self.items.is_empty() {
             Found::Empty
         } else {
             Found::Filled
         };
+        if self.items.len() == self.items.capacity() {
+            self.grow(capacity_messages);
+        }
         self.items.push_back(item);
         self.stored = self.stored.wrapping_add(1);
         found
+    }
+
+    /// Doubles the ring, up to what may ever lie in it: a full mailbox has no idle slots.
+    #[cold]
+    fn grow(&mut self, capacity_messages: usize) {
+        let len = self.items.len();
+        debug_assert!(len < capacity_messages, "whoever stores has found room");
+        let grown = (len * 2).max(LEAST_MESSAGES).min(capacity_messages);
+        self.items.reserve_exact(grown - len);
     }
 
     fn depth(&self, queue: &LocalQueue<T>) -> usize {

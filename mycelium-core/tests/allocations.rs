@@ -1,0 +1,242 @@
+//! What messages and mailboxes cost in memory: nothing per send, one slot per queued message.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows tests by their attribute, not their helpers"
+)]
+
+use std::{marker::PhantomData, num::NonZeroUsize};
+
+use allocation_counter::{AllocationInfo, measure};
+use mycelium_core::{
+    Actor, ActorRef, ActorResult, Context, LocalRef, Message, Node, SendError, SpawnOptions,
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::yield_now,
+};
+
+use crate::{ended::ended, node::node};
+
+#[path = "kit/ended.rs"]
+mod ended;
+#[path = "kit/node.rs"]
+mod node;
+
+const MESSAGES: u64 = 10_000;
+
+/// Sums what it is sent, and stays at a message of `u64::MAX` for one turn of the runtime.
+struct Sum(u64);
+
+impl Actor for Sum {
+    type Message = u64;
+
+    async fn handle(&mut self, message: u64, _cx: &mut Context<Self>) -> ActorResult {
+        if message == u64::MAX {
+            yield_now().await;
+        }
+        self.0 = self.0.wrapping_add(message);
+        Ok(())
+    }
+}
+
+/// Handles nothing: what it is sent stays in its mailbox.
+struct Asleep<M>(PhantomData<M>);
+
+impl<M: Message + Sync> Actor for Asleep<M> {
+    type Message = M;
+
+    async fn started(&mut self, _cx: &mut Context<Self>) -> ActorResult {
+        std::future::pending().await
+    }
+
+    async fn handle(&mut self, _message: M, _cx: &mut Context<Self>) -> ActorResult {
+        Ok(())
+    }
+}
+
+fn one_thread() -> Runtime {
+    Builder::new_current_thread().build().unwrap()
+}
+
+fn local<M>(actor: &ActorRef<M>) -> &LocalRef<M> {
+    match actor {
+        ActorRef::Local(local) => local,
+        _ => unreachable!("the actor lives here"),
+    }
+}
+
+async fn until_empty(actor: &ActorRef<u64>) {
+    while local(actor).mailbox_len() > 0 {
+        yield_now().await;
+    }
+}
+
+/// Counts the allocations of sending and handling, on the one thread that does both.
+fn count(capacity: usize, send_all: impl AsyncFn(&ActorRef<u64>)) -> u64 {
+    let runtime = one_thread();
+    let actor = runtime.block_on(async {
+        let options = SpawnOptions::default().capacity(NonZeroUsize::new(capacity).unwrap());
+        node().await.spawn_with(options, Sum(0))
+    });
+    let run = || {
+        runtime.block_on(async {
+            send_all(&actor).await;
+            until_empty(&actor).await;
+        });
+    };
+    run();
+    // A `block_on` in which a task gives way makes tokio's list of those who did.
+    let tokios = measure(|| runtime.block_on(yield_now())).count_total;
+    measure(run).count_total - tokios
+}
+
+#[test]
+fn a_send_that_finds_room_allocates_nothing() {
+    let allocations = count(1_024, async |actor| {
+        for message in 0..MESSAGES {
+            actor.send(message).await.unwrap();
+            if message % 100 == 0 {
+                until_empty(actor).await;
+            }
+        }
+    });
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn a_try_send_allocates_nothing_whether_there_is_room_or_not() {
+    let allocations = count(64, async |actor| {
+        for message in 0..MESSAGES {
+            if let Err(SendError::Full(_)) = actor.try_send(message) {
+                until_empty(actor).await;
+                actor.try_send(message).unwrap();
+            }
+        }
+    });
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn a_send_that_waits_for_room_allocates_nothing() {
+    for capacity in [1, 2, 64] {
+        let allocations = count(capacity, async |actor| {
+            let send_all = async || {
+                for message in 0..MESSAGES / 2 {
+                    actor.send(message).await.unwrap();
+                }
+            };
+            tokio::join!(send_all(), send_all());
+        });
+        assert_eq!(allocations, 0, "capacity {capacity}");
+    }
+}
+
+#[test]
+fn a_handler_that_waits_allocates_nothing() {
+    let allocations = count(64, async |actor| {
+        for _ in 0..MESSAGES {
+            actor.send(u64::MAX).await.unwrap();
+        }
+    });
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn a_ref_takes_at_most_24_bytes() {
+    assert!(size_of::<ActorRef<()>>() <= 24);
+    assert!(size_of::<ActorRef<[u64; 64]>>() <= 24);
+    assert!(size_of::<Option<ActorRef<String>>>() <= 24);
+}
+
+/// Fills a mailbox and says how many bytes that took.
+fn fill<const BYTES: usize>(capacity: usize) -> AllocationInfo {
+    let runtime = one_thread();
+    let actor = runtime.block_on(async {
+        let options = SpawnOptions::default().capacity(NonZeroUsize::new(capacity).unwrap());
+        let actor = node().await.spawn_with(options, Asleep(PhantomData));
+        yield_now().await;
+        actor
+    });
+    measure(|| {
+        while actor.try_send([0_u8; BYTES]).is_ok() {}
+        assert_eq!(local(&actor).mailbox_len(), capacity);
+    })
+}
+
+fn assert_slot<const BYTES: usize>() {
+    // Powers of two and not: a full mailbox has no idle slots.
+    for capacity in [1, 2, 7, 64, 1_000, 1_024, 1_025, 3_000] {
+        let bytes = fill::<BYTES>(capacity).bytes_current.unsigned_abs();
+        let per_message = bytes.div_ceil(capacity as u64);
+        let allowed = BYTES.max(16) + 24;
+        assert!(
+            per_message <= allowed as u64,
+            "{BYTES} bytes, capacity {capacity}: {per_message} per message, {allowed} allowed"
+        );
+    }
+}
+
+#[test]
+fn a_queued_message_takes_its_size_and_at_most_24_bytes() {
+    assert_slot::<8>();
+    assert_slot::<64>();
+    assert_slot::<200>();
+}
+
+fn spawn_cost(node: &Node, capacity: usize) -> AllocationInfo {
+    let options = SpawnOptions::default().capacity(NonZeroUsize::new(capacity).unwrap());
+    measure(|| drop(node.spawn_with(options, Sum(0))))
+}
+
+#[test]
+fn room_that_is_not_used_costs_nothing() {
+    one_thread().block_on(async {
+        let node = node().await;
+        // The node's table and the runtime grow now and then: not when this one comes.
+        let _warm = spawn_cost(&node, 1);
+        let small = spawn_cost(&node, 1);
+        let large = spawn_cost(&node, 1_000_000);
+        assert_eq!(small, large);
+        assert!(large.bytes_total < 2_048, "{large:?}");
+    });
+}
+
+#[test]
+fn an_actor_that_ended_leaves_nothing_behind() {
+    let runtime = one_thread();
+    let node = runtime.block_on(node());
+    let live = || {
+        runtime.block_on(async {
+            let actor = node.spawn(Sum(0));
+            for message in 0..500 {
+                actor.try_send(message).unwrap();
+            }
+            until_empty(&actor).await;
+            actor.kill();
+            ended(&actor).await;
+        });
+    };
+    live();
+    let lives = measure(|| (0..100).for_each(|_| live()));
+    assert_eq!((lives.count_current, lives.bytes_current), (0, 0));
+}
+
+/// Refs that are kept hold the cell, and no messages' room.
+#[test]
+fn a_ref_to_an_actor_that_ended_holds_no_ring() {
+    let runtime = one_thread();
+    let node = runtime.block_on(node());
+    let mut kept = Vec::with_capacity(1);
+    let life = measure(|| {
+        runtime.block_on(async {
+            let actor = node.spawn(Asleep::<[u64; 16]>(PhantomData));
+            while actor.try_send([0; 16]).is_ok() {}
+            actor.stop();
+            actor.kill();
+            ended(&actor).await;
+            kept.push(actor);
+        });
+    });
+    assert!(life.bytes_current < 4_096, "{life:?}");
+}

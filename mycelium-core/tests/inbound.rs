@@ -1,0 +1,224 @@
+//! What a link brings in is handled, refused or counted, and costs what is bounded.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows tests by their attribute, not their helpers"
+)]
+
+use std::sync::{Arc, Mutex, Weak};
+
+use allocation_counter::measure;
+use mycelium_core::{
+    ActorRef, DeadLetterNotice, Encode, Inbound, InboundBinding, Link, LinkFuture, LinkKind,
+    LinkRefusal, LocalRef, Node, Remote, StopReason,
+};
+use mycelium_wire::{
+    Bind, BindingId, CloseReason, Credit, EndReason, FrameDecoder, FrameKind, Header, Limits,
+    NodeId, Resolved, Window,
+};
+
+use crate::{ended::ended, gated::Gate, node::node};
+
+#[path = "kit/ended.rs"]
+mod ended;
+#[path = "kit/gated.rs"]
+mod gated;
+#[path = "kit/node.rs"]
+mod node;
+
+/// A link whose peer notes what it is told.
+struct Peer {
+    id: NodeId,
+    credit: Mutex<Credit>,
+    ended: Mutex<Vec<EndReason>>,
+}
+
+impl Peer {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            id: NodeId::new("peer".parse().unwrap(), 1),
+            credit: Mutex::default(),
+            ended: Mutex::default(),
+        })
+    }
+
+    fn credit(&self) -> (u64, u64) {
+        let credit = self.credit.lock().unwrap();
+        (credit.confirmed, credit.refused)
+    }
+}
+
+impl Link for Peer {
+    fn peer(&self) -> &NodeId {
+        &self.id
+    }
+
+    fn kind(&self) -> LinkKind {
+        LinkKind::Unix
+    }
+
+    fn attach(self: Arc<Self>, _actor: Resolved) -> Result<Arc<Remote>, LinkRefusal> {
+        Err(LinkRefusal::NodeDown)
+    }
+
+    fn try_send(&self, _remote: &Remote, _encode: Encode<'_>) -> Result<(), LinkRefusal> {
+        Err(LinkRefusal::NodeDown)
+    }
+
+    fn stop(&self, _remote: &Remote) {}
+
+    fn kill(&self, _remote: &Remote) {}
+
+    fn detach(&self, _binding: BindingId) {}
+
+    fn bound(&self, _inbound: InboundBinding, _window: Window) {}
+
+    fn credit(&self, _inbound: InboundBinding, credit: Credit) {
+        *self.credit.lock().unwrap() = credit;
+    }
+
+    fn unbound(&self, _inbound: InboundBinding) {}
+
+    fn ended(&self, _inbound: InboundBinding, reason: &EndReason) {
+        self.ended.lock().unwrap().push(reason.clone());
+    }
+
+    fn fail(&self, _generation: u32, reason: CloseReason) {
+        panic!("the link failed: {reason}");
+    }
+
+    fn resolve<'a>(
+        &'a self,
+        _name: &'a str,
+    ) -> LinkFuture<'a, Result<Option<Resolved>, LinkRefusal>> {
+        Box::pin(async { Ok(None) })
+    }
+}
+
+const BINDING: BindingId = BindingId::from_u32(1);
+
+fn local<M>(actor: &ActorRef<M>) -> &LocalRef<M> {
+    match actor {
+        ActorRef::Local(local) => local,
+        _ => unreachable!("the actor lives here"),
+    }
+}
+
+fn connect(node: &Node, peer: &Arc<Peer>) -> Inbound {
+    let link: Weak<dyn Link> = Arc::downgrade(&(Arc::clone(peer) as Arc<dyn Link>));
+    let mut inbound = Inbound::new(node.clone(), link);
+    inbound.connected(1);
+    inbound
+}
+
+/// What the peer shows to reach the actor.
+fn bind(node: &Node, actor: &ActorRef<u64>) -> Bind {
+    let resolved = node.export(local(actor)).unwrap();
+    Bind {
+        actor: resolved.actor,
+        key: resolved.key,
+        fingerprint: resolved.fingerprint,
+        type_name: resolved.type_name,
+    }
+}
+
+fn receive(inbound: &mut Inbound, messages: impl IntoIterator<Item = u64>) {
+    let limits = Limits::default();
+    let mut decoder = FrameDecoder::new(limits);
+    decoder.open(limits);
+    for message in messages {
+        let header = Header::new(FrameKind::Message).with_payload(8);
+        let mut frame = header.encode().to_vec();
+        frame.extend_from_slice(&message.to_le_bytes());
+        frame.resize(header.frame_bytes(), 0);
+        decoder.buffer().extend_from_slice(&frame);
+        let frame = decoder.next_frame().unwrap().unwrap();
+        inbound.message(BINDING, frame);
+    }
+    inbound.flush().unwrap();
+}
+
+#[tokio::test]
+async fn what_arrives_is_handled_in_order_and_confirmed() {
+    let (node, peer) = (node().await, Peer::new());
+    let gate = Gate::spawn(&node, 1_024);
+    let mut inbound = connect(&node, &peer);
+    inbound.bind(BINDING, &bind(&node, &gate.actor), 1 << 20);
+    receive(&mut inbound, 0..600);
+    let actor = gate.actor.clone();
+    assert_eq!(gate.rest().await, (0..600).collect::<Vec<_>>());
+    assert_eq!(ended(&actor).await, StopReason::Stopped);
+    assert_eq!(peer.credit(), (600, 0));
+    assert_eq!(*peer.ended.lock().unwrap(), [EndReason::Stopped]);
+}
+
+/// Once a queue that the actor had in its hands took frames in although the actor was stopping: a
+/// peer that kept sending kept it from ever ending.
+#[tokio::test]
+async fn what_arrives_after_a_stop_is_refused() {
+    let (node, peer) = (node().await, Peer::new());
+    let mut gate = Gate::spawn(&node, 1_024);
+    let mut inbound = connect(&node, &peer);
+    inbound.bind(BINDING, &bind(&node, &gate.actor), 1 << 20);
+    receive(&mut inbound, 0..3);
+    assert_eq!(gate.entered.recv().await, Some(0));
+    gate.actor.stop();
+    receive(&mut inbound, 3..5);
+    let actor = gate.actor.clone();
+    assert_eq!(gate.rest().await, [1, 2]);
+    assert_eq!(ended(&actor).await, StopReason::Stopped);
+    assert_eq!(peer.credit(), (3, 2));
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_killed_actor_is_refused_and_a_dead_letter() {
+    let (node, peer) = (node().await, Peer::new());
+    let mut letters = node.dead_letters();
+    let mut gate = Gate::spawn(&node, 1_024);
+    let mut inbound = connect(&node, &peer);
+    inbound.bind(BINDING, &bind(&node, &gate.actor), 1 << 20);
+    receive(&mut inbound, 0..100);
+    assert_eq!(gate.entered.recv().await, Some(0));
+    receive(&mut inbound, 100..150);
+    gate.actor.kill();
+    assert_eq!(ended(&gate.actor).await, StopReason::Killed);
+    assert_eq!(peer.credit(), (1, 149));
+    assert_eq!(*peer.ended.lock().unwrap(), [EndReason::Killed]);
+    let Some(DeadLetterNotice::Letter(letter)) = letters.next().await else {
+        panic!("no dead letter")
+    };
+    assert_eq!(letter.count, 149);
+}
+
+/// Once every binding left a hook in the actor's cell for as long as the actor lived.
+#[tokio::test]
+async fn a_peer_that_binds_and_unbinds_for_ever_leaves_nothing_behind() {
+    let (node, peer) = (node().await, Peer::new());
+    let gate = Gate::spawn(&node, 1);
+    let shown = bind(&node, &gate.actor);
+    let mut inbound = connect(&node, &peer);
+    let mut bind_and_unbind = |times: usize| {
+        for _ in 0..times {
+            inbound.bind(BINDING, &shown, 1 << 20);
+            inbound.unbind(BINDING);
+        }
+    };
+    bind_and_unbind(1_000);
+    let held = measure(|| bind_and_unbind(10_000));
+    assert!(held.bytes_current.abs() < 4_096, "{held:?}");
+    assert_eq!(*peer.ended.lock().unwrap(), []);
+}
+
+/// Once such an entry stayed in the node's table for good.
+#[tokio::test]
+async fn an_actor_that_ended_cannot_be_bound() {
+    let (node, peer) = (node().await, Peer::new());
+    let gate = Gate::spawn(&node, 1);
+    gate.actor.stop();
+    ended(&gate.actor).await;
+    let mut inbound = connect(&node, &peer);
+    inbound.bind(BINDING, &bind(&node, &gate.actor), 1 << 20);
+    assert_eq!(*peer.ended.lock().unwrap(), [EndReason::NoSuchActor]);
+    receive(&mut inbound, 0..2);
+    assert_eq!(peer.credit(), (0, 2));
+}
