@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, future::Future, sync::Arc};
 
-use crate::{Archived, Context, Message};
+use crate::{Archived, Context, Message, Terminated};
 
 /// A thing that owns its state and handles one message at a time.
 ///
@@ -53,6 +53,16 @@ pub trait Actor: Sized + Send + 'static {
         cx: &mut Context<Self>,
     ) -> impl Future<Output = ActorResult> + Send {
         async move { self.handle(message.decode(), cx).await }
+    }
+
+    /// Handles the notice that an actor this one [watches](Context::watch) is gone. An error ends
+    /// this actor as if a handler had failed; the default does nothing.
+    fn terminated(
+        &mut self,
+        _notice: Terminated,
+        _cx: &mut Context<Self>,
+    ) -> impl Future<Output = ActorResult> + Send {
+        async { Ok(()) }
     }
 
     /// Runs once, after the last message, when the actor was stopped or has failed; not after a

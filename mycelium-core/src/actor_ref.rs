@@ -204,7 +204,7 @@ impl<M: Message> ActorRef<M> {
 
 impl<M> ActorRef<M> {
     /// What makes the actor itself: the life of its node, and its id there.
-    fn identity(&self) -> (u128, ActorId) {
+    pub(crate) fn identity(&self) -> (u128, ActorId) {
         match self {
             Self::Local(local) => (local.0.front.incarnation, local.0.front.id),
             Self::Unix(remote) | Self::Tcp(remote) => remote.identity(),

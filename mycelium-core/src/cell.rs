@@ -14,6 +14,7 @@ use std::{
 };
 
 use mycelium_wire::ActorId;
+use tokio_util::sync::CancellationToken;
 
 use self::{
     owner::{Owner, contain},
@@ -44,6 +45,8 @@ pub(crate) struct Front<M> {
     pub(crate) mailbox: Mailbox<M>,
     pub(crate) waker: OwnerWaker,
     pub(crate) exit: Exit,
+    /// Fires when the actor is asked to end; made when somebody first asks for it.
+    ending: OnceLock<CancellationToken>,
 }
 
 impl<M> Front<M> {
@@ -55,6 +58,7 @@ impl<M> Front<M> {
             mailbox: Mailbox::new(capacity_messages),
             waker: OwnerWaker::default(),
             exit: Exit::default(),
+            ending: OnceLock::new(),
         }
     }
 
@@ -62,6 +66,24 @@ impl<M> Front<M> {
     pub(crate) fn stored(&self, found: Found) {
         if found == Found::Empty {
             self.notify();
+        }
+    }
+
+    /// Fires when the actor is asked to end, or has ended.
+    pub(crate) fn ending(&self) -> CancellationToken {
+        let ending = self.ending.get_or_init(CancellationToken::new).clone();
+        // Whoever ended the actor before the token was there could not fire it.
+        if self.mailbox.local.is_closed() {
+            ending.cancel();
+        }
+        ending
+    }
+
+    /// Refuses every later message, and tells those who wait for the end.
+    pub(crate) fn close(&self) {
+        self.mailbox.close();
+        if let Some(ending) = self.ending.get() {
+            ending.cancel();
         }
     }
 
@@ -93,7 +115,7 @@ pub(crate) trait Control: Send + Sync {
 
 impl<M: Send, O: Send + ?Sized> Control for Cell<M, O> {
     fn stop(&self) {
-        self.front.mailbox.close();
+        self.front.close();
         self.front.pay(self.front.phase.signal(Signal::Stop));
     }
 
@@ -102,7 +124,7 @@ impl<M: Send, O: Send + ?Sized> Control for Cell<M, O> {
         // would run `stopped` with it. The reason before the queue: a refused sender reads it.
         let owed = self.front.phase.signal(Signal::Kill);
         self.front.exit.decide(StopReason::Killed);
-        self.front.mailbox.close();
+        self.front.close();
         self.front.pay(owed);
     }
 }

@@ -32,6 +32,8 @@ mod reply_to;
 mod send_error;
 mod spawn;
 mod sync;
+mod timer;
+mod watch;
 
 pub use crate::{
     actor::{Actor, ActorError, ActorResult, StopReason},
@@ -53,4 +55,6 @@ pub use crate::{
     reply_to::ReplyTo,
     send_error::SendError,
     spawn::SpawnOptions,
+    timer::Timer,
+    watch::{Terminated, WatchError},
 };

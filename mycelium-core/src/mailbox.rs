@@ -14,13 +14,18 @@ pub(crate) mod waiters;
 use std::sync::Arc;
 
 use self::{entry::Entry, frames::FrameQueue, local::LocalQueue};
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::{
+    sync::{AtomicBool, Mutex, Ordering},
+    watch::Notices,
+};
 
 pub(crate) use self::intake::{Delivery, Intake};
 
 /// The queues of one actor.
 pub(crate) struct Mailbox<M> {
     pub(crate) local: LocalQueue<Entry<M>>,
+    /// The control lane: never behind messages that came later.
+    pub(crate) notices: Notices,
     ready: Mutex<Ready<M>>,
     /// Whether `ready` may hold a queue: spares actors without bindings its lock.
     has_ready: AtomicBool,
@@ -39,6 +44,7 @@ impl<M> Mailbox<M> {
     pub(crate) fn new(capacity_messages: usize) -> Self {
         Self {
             local: LocalQueue::new(capacity_messages),
+            notices: Notices::default(),
             ready: Mutex::new(Ready {
                 queues: Vec::new(),
                 is_closed: false,

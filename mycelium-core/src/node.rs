@@ -11,7 +11,7 @@ use std::{
 };
 
 use mycelium_wire::{ActorId, Codec, NodeId, Resolved, Wire};
-use tokio::{runtime::Handle, time};
+use tokio::{runtime::Handle, task::AbortHandle, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -113,6 +113,14 @@ impl Node {
     ///
     /// Costs four allocations and a task. The actor's `started` runs before its first message.
     pub fn spawn_with<A: Actor>(&self, options: SpawnOptions, actor: A) -> ActorRef<A::Message> {
+        ActorRef::Local(self.spawn_local(&options, actor).0)
+    }
+
+    pub(crate) fn spawn_local<A: Actor>(
+        &self,
+        options: &SpawnOptions,
+        actor: A,
+    ) -> (LocalRef<A::Message>, Weak<dyn Control>) {
         // Relaxed: the number only has to be unique.
         let id = ActorId::from_u64(self.0.next_actor.fetch_add(1, Ordering::Relaxed));
         let front = Front::new(id, self.0.id.incarnation(), options.capacity_messages());
@@ -121,16 +129,14 @@ impl Node {
         let me = LocalRef(erase(Arc::clone(&typed)));
         let context = Context::new(me.clone(), self.clone());
         typed.owner.lock().inhabit(Body { actor, context });
-        self.0
-            .actors
-            .lock()
-            .insert(id, Arc::downgrade(&typed) as Weak<dyn Control>);
+        let control: Weak<dyn Control> = Arc::<Cell<_, Owned<A, _>>>::downgrade(&typed);
+        self.0.actors.lock().insert(id, control.clone());
         let task = OwnerTask::new(Arc::clone(&me.0), self.clone());
         self.0.actor_tasks.spawn_on(task, &self.0.runtime);
         if self.0.actor_tasks.is_closed() {
             me.stop();
         }
-        ActorRef::Local(me)
+        (me, control)
     }
 
     /// A stream of what actors leave unhandled from now on.
@@ -188,8 +194,8 @@ impl Node {
 
     /// Runs a task of a transport or service; [`shutdown`](Self::shutdown) waits for it, so it
     /// must end when [`closing`](Self::closing) fires.
-    pub fn spawn_task(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.0.tasks.spawn_on(task, &self.0.runtime);
+    pub fn spawn_task(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        self.0.tasks.spawn_on(task, &self.0.runtime).abort_handle()
     }
 
     /// Fires when the actors have ended and links shall close.

@@ -13,8 +13,8 @@ use mycelium_core::{
     LinkRefusal, LocalRef, Node, Remote, StopReason,
 };
 use mycelium_wire::{
-    Bind, BindingId, CloseReason, Credit, EndReason, FrameDecoder, FrameKind, Header, Limits,
-    NodeId, Resolved, Window,
+    Bind, BindingId, Check, CloseReason, Credit, EndReason, FrameDecoder, FrameKind, Header,
+    Limits, NodeId, ReplyFailure, Resolved, Window,
 };
 
 use crate::{ended::ended, gated::Gate, node::node};
@@ -93,6 +93,16 @@ impl Link for Peer {
     ) -> LinkFuture<'a, Result<Option<Resolved>, LinkRefusal>> {
         Box::pin(async { Ok(None) })
     }
+
+    fn reply(&self, _: u32, _: u64, _: Encode<'_>) -> Result<(), LinkRefusal> {
+        unreachable!("nobody asks in these tests")
+    }
+
+    fn reply_failed(&self, _: u32, _: u64, _: &ReplyFailure) {
+        unreachable!("nobody asks in these tests")
+    }
+
+    fn forget(&self, _: u64) {}
 }
 
 const BINDING: BindingId = BindingId::from_u32(1);
@@ -124,7 +134,7 @@ fn bind(node: &Node, actor: &ActorRef<u64>) -> Bind {
 
 fn receive(inbound: &mut Inbound, messages: impl IntoIterator<Item = u64>) {
     let limits = Limits::default();
-    let mut decoder = FrameDecoder::new(limits);
+    let mut decoder = FrameDecoder::new(limits, Check::None);
     decoder.open(limits);
     for message in messages {
         let header = Header::new(FrameKind::Message).with_payload(8);

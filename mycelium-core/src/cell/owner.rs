@@ -19,7 +19,7 @@ use super::{
     phase::{Entry, Release},
 };
 use crate::{
-    Actor, ActorError, ActorResult, Archived, Context, Message, Node, StopReason,
+    Actor, ActorError, ActorResult, Archived, Context, Message, Node, StopReason, Terminated,
     mailbox::{Delivery, Intake},
 };
 
@@ -58,6 +58,7 @@ pub(crate) enum Item<M> {
     Started,
     Message(M),
     Archived(Archived<M>),
+    Terminated(Terminated),
     Stopped(StopReason),
 }
 
@@ -71,6 +72,11 @@ pub(crate) async fn step<A: Actor>(
         Item::Started => actor.started(context).await,
         Item::Message(message) => actor.handle(message, context).await,
         Item::Archived(message) => actor.handle_archived(message, context).await,
+        Item::Terminated(notice) if context.take_watch(notice.actor) => {
+            actor.terminated(notice, context).await
+        }
+        // The watch was taken back meanwhile.
+        Item::Terminated(_) => Ok(()),
         Item::Stopped(reason) => {
             actor.stopped(&reason).await;
             Ok(())
@@ -122,6 +128,7 @@ where
         match self.intake.next(&front.mailbox) {
             Some(Delivery::Moved(message)) => Some(Item::Message(message)),
             Some(Delivery::Arrived(message)) => Some(Item::Archived(message)),
+            Some(Delivery::Ended(notice)) => Some(Item::Terminated(notice)),
             None if is_stopping => Some(self.end_with(front, StopReason::Stopped)),
             None => None,
         }
@@ -129,7 +136,7 @@ where
 
     fn end_with(&mut self, front: &Front<A::Message>, reason: StopReason) -> Item<A::Message> {
         let reason = front.exit.decide(reason).clone();
-        front.mailbox.close();
+        front.close();
         self.ending = Some(reason.clone());
         Item::Stopped(reason)
     }
@@ -229,7 +236,7 @@ impl<M: Message> OwnerTask<M> {
     fn tear_down(&self, reason: StopReason) {
         let front = &self.cell.front;
         let reason = front.exit.decide(reason).clone();
-        front.mailbox.close();
+        front.close();
         let left = self.cell.owner.lock().discard(front);
         front.phase.end();
         self.node.forget::<M>(front.id, &reason, left);

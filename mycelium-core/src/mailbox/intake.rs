@@ -8,7 +8,7 @@ use super::{
     frames::{FrameQueue, QueuedFrame},
     ledger::Taken,
 };
-use crate::Archived;
+use crate::{Archived, Terminated};
 
 /// What the actor handles next.
 pub(crate) enum Delivery<M> {
@@ -16,6 +16,8 @@ pub(crate) enum Delivery<M> {
     Moved(M),
     /// A message of another one, as its bytes.
     Arrived(Archived<M>),
+    /// An actor that is watched is gone.
+    Ended(Terminated),
 }
 
 /// The consumer's side of a [`Mailbox`]; it survives the actor it feeds.
@@ -48,6 +50,9 @@ impl<M: Send + 'static> Intake<M> {
     /// The next message, or `None` when every queue is empty.
     pub(crate) fn next(&mut self, mailbox: &Mailbox<M>) -> Option<Delivery<M>> {
         loop {
+            if let Some(notice) = mailbox.notices.pop(mailbox.local.taken()) {
+                return Some(Delivery::Ended(notice));
+            }
             while let Some(entry) = self.local.pop_front() {
                 mailbox.local.take();
                 if !entry.is_abandoned() {

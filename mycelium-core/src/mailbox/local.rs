@@ -170,6 +170,17 @@ impl<T> LocalQueue<T> {
         rest.append(&mut items);
     }
 
+    /// How many messages were ever taken; wraps.
+    pub(crate) fn taken(&self) -> usize {
+        // Relaxed: asked by the consumer, which alone writes it.
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// How many messages were ever stored; wraps.
+    pub(crate) fn stored(&self) -> usize {
+        self.inner.lock().stored
+    }
+
     /// Wakes the head of the line if there is room: the consumer is about to wait.
     pub(crate) fn wake_waiter(&self) {
         let inner = self.inner.lock();

@@ -1,0 +1,72 @@
+//! [`Timer`]: a message to oneself, later.
+
+use std::{future::Future, time::Duration};
+
+use tokio::{
+    task::AbortHandle,
+    time::{self, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{ActorRef, Message, Node};
+
+/// A message that an actor will be sent, or is sent again and again, by itself.
+///
+/// Dropping it changes nothing; the timer ends with the actor.
+#[derive(Debug)]
+pub struct Timer(AbortHandle);
+
+impl Timer {
+    /// Takes it back: nothing is sent any more that lies not in the mailbox already.
+    pub fn cancel(&self) {
+        self.0.abort();
+    }
+
+    pub(crate) fn once<M: Message>(
+        node: &Node,
+        ended: CancellationToken,
+        to: ActorRef<M>,
+        after: Duration,
+        message: M,
+    ) -> Self {
+        Self::run(node, ended, async move {
+            time::sleep(after).await;
+            // An actor that is gone needs no reminder.
+            let _ = to.send(message).await;
+        })
+    }
+
+    pub(crate) fn each<M: Message>(
+        node: &Node,
+        ended: CancellationToken,
+        to: ActorRef<M>,
+        period: Duration,
+        mut make: impl FnMut() -> M + Send + 'static,
+    ) -> Self {
+        Self::run(node, ended, async move {
+            let mut ticks = time::interval_at(time::Instant::now() + period, period);
+            // An actor that lags is not flooded with the ticks it missed.
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            loop {
+                ticks.tick().await;
+                if to.send(make()).await.is_err() {
+                    return;
+                }
+            }
+        })
+    }
+
+    fn run(
+        node: &Node,
+        ended: CancellationToken,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
+        let task = async move {
+            tokio::select! {
+                () = task => {}
+                () = ended.cancelled() => {}
+            }
+        };
+        Self(node.spawn_task(task))
+    }
+}

@@ -1,0 +1,146 @@
+//! Watches: an actor is told, once, when another is gone for good.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Weak},
+};
+
+use mycelium_wire::ActorId;
+
+use crate::{
+    ActorRef, LocalRef, Message, StopReason,
+    cell::{LocalCell, Mourner},
+    sync::{AtomicBool, Mutex, Ordering},
+};
+
+/// An actor that was watched is gone.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Terminated {
+    /// Its id on its node.
+    pub actor: ActorId,
+    /// Why it is gone.
+    pub reason: StopReason,
+    /// The life of its node.
+    incarnation: u128,
+}
+
+impl Terminated {
+    /// Whether it is this actor that is gone.
+    pub fn concerns<M>(&self, actor: &ActorRef<M>) -> bool {
+        actor.identity() == (self.incarnation, self.actor)
+    }
+}
+
+/// Why an actor cannot be watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WatchError {
+    /// It lives on another node, whose actors cannot be watched yet.
+    #[error("the actor lives on another node; only actors of this one can be watched")]
+    NotLocal,
+}
+
+/// Who an actor watches. Dropping a watch takes it back.
+#[derive(Default)]
+pub(crate) struct Watches(HashMap<ActorId, Arc<dyn Mourner>>);
+
+/// The notices an actor has still to be told, each with its place among the messages.
+///
+/// A notice comes after all that the dead actor had sent: it waits until the watcher has taken as
+/// many messages as were stored when it came. Its room was made when the watch began, so it never
+/// waits for any.
+#[derive(Default)]
+pub(crate) struct Notices {
+    queue: Mutex<VecDeque<Notice>>,
+    /// Whether `queue` may hold something: spares actors that watch nobody its lock.
+    is_filled: AtomicBool,
+}
+
+struct Notice {
+    /// Messages that were stored before it.
+    after: usize,
+    terminated: Terminated,
+}
+
+/// One actor's interest in another.
+struct Watch<M> {
+    watcher: Weak<LocalCell<M>>,
+    watched: ActorId,
+    incarnation: u128,
+}
+
+impl Watches {
+    /// Watches `actor` on behalf of `watcher`; does nothing where it does already.
+    pub(crate) fn watch<M: Message, T: Message>(
+        &mut self,
+        watcher: &LocalRef<M>,
+        actor: &LocalRef<T>,
+    ) {
+        let front = &actor.0.front;
+        if self.0.contains_key(&front.id) {
+            return;
+        }
+        watcher.0.front.mailbox.notices.reserve();
+        let watch: Arc<dyn Mourner> = Arc::new(Watch {
+            watcher: Arc::downgrade(&watcher.0),
+            watched: front.id,
+            incarnation: front.incarnation,
+        });
+        let told = Arc::downgrade(&watch);
+        self.0.insert(front.id, watch);
+        front.exit.tell(told);
+    }
+
+    /// Takes a watch back: there will be no notice, even where it is on its way. Says whether
+    /// there was one.
+    pub(crate) fn unwatch(&mut self, actor: ActorId) -> bool {
+        self.0.remove(&actor).is_some()
+    }
+}
+
+impl Notices {
+    /// The next notice whose turn has come, after so many messages were taken.
+    pub(crate) fn pop(&self, taken: usize) -> Option<Terminated> {
+        // Acquire: pairs with the Release in `push`; the notify comes after it.
+        if !self.is_filled.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut queue = self.queue.lock();
+        let is_due = queue
+            .front()
+            .is_some_and(|notice| taken.wrapping_sub(notice.after).cast_signed() >= 0);
+        let notice = if is_due { queue.pop_front() } else { None };
+        self.is_filled.store(!queue.is_empty(), Ordering::Release);
+        Some(notice?.terminated)
+    }
+
+    fn reserve(&self) {
+        self.queue.lock().reserve(1);
+    }
+
+    fn push(&self, notice: Notice) {
+        let mut queue = self.queue.lock();
+        queue.push_back(notice);
+        self.is_filled.store(true, Ordering::Release);
+    }
+}
+
+impl<M: Message> Mourner for Watch<M> {
+    fn actor_ended(&self, reason: &StopReason) {
+        let Some(watcher) = self.watcher.upgrade() else {
+            return;
+        };
+        let terminated = Terminated {
+            actor: self.watched,
+            reason: reason.clone(),
+            incarnation: self.incarnation,
+        };
+        let mailbox = watcher.mailbox();
+        mailbox.notices.push(Notice {
+            after: mailbox.local.stored(),
+            terminated,
+        });
+        watcher.front.notify();
+    }
+}
