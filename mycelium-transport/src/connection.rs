@@ -5,7 +5,7 @@ use std::{mem, sync::Arc, time::Duration};
 use mycelium_wire::{CloseReason, Resolved, SendHalf, rkyv::util::AlignedVec};
 use quanta::Instant;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::socket::Socket;
 
@@ -33,6 +33,9 @@ pub(crate) struct Connection {
     /// Ends the reader, and tells the peer the reason.
     pub(crate) failure: Option<CloseReason>,
     pub(crate) failed: CancellationToken,
+    /// Fires when this is dropped: the link has lost the connection.
+    lost: CancellationToken,
+    _lost_on_drop: DropGuard,
     is_closing: bool,
     /// Answers in the outbound buffer.
     pending_answers: usize,
@@ -81,6 +84,7 @@ pub(crate) struct Errand {
 
 impl Connection {
     pub(crate) fn new(generation: u32, send: SendHalf, socket: Arc<Socket>) -> Self {
+        let lost = CancellationToken::new();
         Self {
             generation,
             send,
@@ -92,6 +96,8 @@ impl Connection {
             writable: Arc::new(Notify::new()),
             failure: None,
             failed: CancellationToken::new(),
+            _lost_on_drop: lost.clone().drop_guard(),
+            lost,
             is_closing: false,
             pending_answers: 0,
         }
@@ -99,6 +105,11 @@ impl Connection {
 
     pub(crate) fn socket(&self) -> Arc<Socket> {
         Arc::clone(&self.socket)
+    }
+
+    /// Fires when the link has lost this connection.
+    pub(crate) fn lost(&self) -> CancellationToken {
+        self.lost.clone()
     }
 
     /// Decides who writes what was appended to the outbound buffer: the caller, where it gets an

@@ -1,16 +1,20 @@
 //! [`Dialer`]: keeps the link to one configured peer, from our side.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{error::Error, io, path::Path, sync::Arc, time::Duration};
 
+use mycelium_wire::{CloseReason, Hello, NodeId};
 use tokio::{net::UnixStream, select, time};
 
 use crate::{
-    PeerAddr,
+    PeerAddr, TransportError,
     driver::Joined,
     handshake::{HANDSHAKE_TIMEOUT, HandshakeError},
     link::{Down, PeerLink},
+    memory,
+    pairs::ProposeError,
     peers::Peers,
     socket::Socket,
+    tcp,
 };
 
 /// The bound of the first pause between two tries; each failure doubles it.
@@ -19,12 +23,15 @@ const BACKOFF_MIN: Duration = Duration::from_millis(10);
 /// The greatest bound of a pause between two tries.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
+/// How long a peer's Unix socket may take to answer before its TCP connection is used.
+const UNIX_ANSWER: Duration = Duration::from_secs(1);
+
 /// Dials one address, again and again.
 pub(crate) struct Dialer {
     peers: Arc<Peers>,
     address: PeerAddr,
     backoff: Duration,
-    /// The link the last connection belonged to.
+    /// The link that the last connection belonged to, or that makes another one needless.
     link: Option<Arc<PeerLink>>,
 }
 
@@ -36,7 +43,11 @@ enum DialError {
     #[error("it cannot be reached")]
     Unreachable(#[source] io::Error),
     #[error(transparent)]
+    Address(TransportError),
+    #[error(transparent)]
     Handshake(#[from] HandshakeError),
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
 }
 
 impl Dialer {
@@ -52,10 +63,20 @@ impl Dialer {
     /// Tries once, and keeps trying in a task of the node.
     ///
     /// When this returns the link is up, or the peer was not there and is dialled on.
-    pub(crate) async fn start(mut self) {
-        let first = self.dial().await;
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::NotLoopback`]: it will not be better the next time.
+    pub(crate) async fn start(mut self) -> Result<(), TransportError> {
+        let first = match self.connect().await {
+            Err(DialError::Address(error @ TransportError::NotLoopback { .. })) => {
+                return Err(error);
+            }
+            first => self.note(first),
+        };
         let node = self.peers.node().clone();
         node.spawn_task(self.keep(first));
+        Ok(())
     }
 
     /// Drives one connection after the other until the node closes.
@@ -76,45 +97,120 @@ impl Dialer {
         }
     }
 
-    /// Tries once.
+    /// Tries once, unless the peer is linked already.
     async fn dial(&mut self) -> Option<Joined> {
-        let error = match self.connect().await {
+        if self.link.as_ref().is_some_and(|link| link.is_up()) {
+            return None;
+        }
+        let dialled = self.connect().await;
+        self.note(dialled)
+    }
+
+    /// Takes note of how a try went.
+    fn note(&mut self, dialled: Result<Joined, DialError>) -> Option<Joined> {
+        let error = match dialled {
             Ok(joined) => {
                 self.link = Some(Arc::clone(&joined.link));
                 return Some(joined);
             }
             Err(error) => error,
         };
-        tracing::debug!(address = %self.address, %error, "dialling failed");
-        if let (DialError::Refused(_), Some(link)) = (&error, self.link.take()) {
+        let cause = error.source().map(ToString::to_string);
+        tracing::debug!(address = %self.address, %error, cause, "dialling failed");
+        match error {
+            DialError::Propose(ProposeError::Linked(peer)) => {
+                self.link = self.peers.link_to(&peer);
+            }
             // Nobody listens at the peer's address any more: it is not coming back.
-            self.peers.drop_link(&link, Down::Dead);
+            DialError::Refused(_) => {
+                if let Some(link) = self.link.take().filter(|link| !link.is_up()) {
+                    self.peers.drop_link(&link, Down::Dead);
+                }
+            }
+            _ => {}
         }
         None
     }
 
+    /// Makes a connection: over TCP only where Unix cannot be.
     async fn connect(&self) -> Result<Joined, DialError> {
-        let PeerAddr::Unix(path) = &self.address;
-        let stream = time::timeout(HANDSHAKE_TIMEOUT, UnixStream::connect(path)).await;
-        let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let socket = Socket::of_own_user(stream.map_err(DialError::from_connect)?);
-        let established = self
-            .peers
-            .introduce(socket.map_err(DialError::Unreachable)?)
-            .await?;
-        Ok(self.peers.join(established).map_err(HandshakeError::from)?)
+        let dialled = time::timeout(HANDSHAKE_TIMEOUT, connect(&self.address)).await;
+        let timed_out = |_| DialError::Unreachable(io::ErrorKind::TimedOut.into());
+        let greeted = self.peers.greet(dialled.map_err(timed_out)??).await?;
+        if greeted.is_tcp()
+            && let Some(joined) = self.over_unix(&greeted.hello).await
+        {
+            greeted.refuse(&CloseReason::Requested);
+            return Ok(joined);
+        }
+        Ok(self.peers.propose(greeted).await?)
     }
 
-    /// Waits with full jitter: anything up to a bound that doubles with each failure, so that
-    /// many who lost the same peer do not come back at once.
+    /// Makes a connection to a peer's Unix socket, where both have one and it is the peer that
+    /// answers.
+    async fn over_unix(&self, peer: &Hello) -> Option<Joined> {
+        let socket = self.peers.unix_socket_of(peer)?;
+        let dialled = time::timeout(UNIX_ANSWER, self.dial_unix(&socket, &peer.node)).await;
+        let timed_out = |_| DialError::Unreachable(io::ErrorKind::TimedOut.into());
+        match dialled.map_err(timed_out).flatten() {
+            Ok(joined) => Some(joined),
+            Err(error) => {
+                let (socket, cause) = (socket.display(), error.source().map(ToString::to_string));
+                tracing::debug!(%socket, %error, cause, "a peer's Unix socket does not answer");
+                None
+            }
+        }
+    }
+
+    async fn dial_unix(&self, socket: &Path, wanted: &NodeId) -> Result<Joined, DialError> {
+        let stream = UnixStream::connect(socket).await;
+        let stream = stream.map_err(DialError::from_connect)?;
+        let found = self.peers.greet(Socket::Unix(stream)).await?;
+        if found.hello.node != *wanted {
+            let wrong = CloseReason::WrongNode {
+                wanted: wanted.to_string().into(),
+                found: found.hello.node.to_string().into(),
+            };
+            found.refuse(&wrong);
+            return Err(HandshakeError::from(wrong).into());
+        }
+        Ok(self.peers.propose(found).await?)
+    }
+
+    /// Waits while the peer is linked by another connection, else with full jitter: anything up
+    /// to a bound that doubles with each failure, so that many who lost the same peer do not come
+    /// back at once.
     async fn pause(&mut self) {
-        let pause = self.backoff.mul_f64(rand::random());
-        self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
+        let lost = self.link.as_ref().and_then(|link| link.lost());
+        let pause = async {
+            if let Some(lost) = lost {
+                self.backoff = BACKOFF_MIN;
+                lost.cancelled().await;
+            } else {
+                let pause = self.backoff.mul_f64(rand::random());
+                self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
+                time::sleep(pause).await;
+            }
+        };
         select! {
-            () = time::sleep(pause) => {}
+            () = pause => {}
             () = self.peers.node().closing().cancelled() => {}
         }
     }
+}
+
+/// Connects to whoever listens at this address.
+async fn connect(address: &PeerAddr) -> Result<Socket, DialError> {
+    let connected = match address {
+        PeerAddr::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
+        PeerAddr::Tcp { host, port } => {
+            let places = tcp::resolve(&address.to_string(), host, *port).await;
+            let places = places.map_err(DialError::Address)?;
+            tcp::connect(&places).await.map(Socket::Tcp)
+        }
+        PeerAddr::Memory(name) => memory::connect(name).map(Socket::Pipe),
+    };
+    connected.map_err(DialError::from_connect)
 }
 
 impl DialError {

@@ -1,21 +1,29 @@
 //! The first frames of a connection: who is there, and do we speak alike?
+//!
+//! Both sides introduce themselves at once. Then the dialling side confirms, by which it proposes
+//! the connection to its peer, and the accepting side has the last word: see `pairs.rs`.
 
 use std::{io, time::Duration};
 
 use mycelium_wire::{
-    Check, CloseReason, Event, Hello, Limits, ReceiveHalf, SendHalf, rkyv::util::AlignedVec,
+    CloseReason, Event, Hello, Limits, ReceiveHalf, SendHalf, rkyv::util::AlignedVec,
 };
 use tokio::time;
 
-use crate::socket::Socket;
+use crate::{same_user::Untrusted, socket::Socket};
 
-/// How long a peer may take for its part of the handshake.
+/// How long a peer may take for each part of the handshake.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A connection whose peer has introduced itself.
+/// A connection whose peer has introduced itself, and is of our own user.
+pub(crate) struct Greeted {
+    pub(crate) hello: Hello,
+    handshake: Handshake,
+}
+
+/// What becomes part of a link.
 pub(crate) struct Established {
     pub(crate) socket: Socket,
-    pub(crate) hello: Hello,
     pub(crate) send: SendHalf,
     pub(crate) receive: ReceiveHalf,
 }
@@ -25,48 +33,85 @@ pub(crate) struct Established {
 pub(crate) enum HandshakeError {
     #[error("the handshake failed")]
     Closed(#[from] CloseReason),
+    #[error("the peer was refused")]
+    Untrusted(#[from] Untrusted),
     #[error("the connection was lost during the handshake")]
     Lost(#[from] io::Error),
 }
 
-/// Exchanges hellos. `admit` looks at the peer's before it is confirmed and may refuse it.
-///
-/// The peer is told the reason of a refusal.
-pub(crate) async fn shake_hands(
+/// Exchanges hellos. The peer is told the reason of a refusal.
+pub(crate) async fn greet(
     socket: Socket,
     hello: &Hello,
     limits: Limits,
-    admit: impl Fn(&Hello) -> Result<(), CloseReason>,
-) -> Result<Established, HandshakeError> {
+) -> Result<Greeted, HandshakeError> {
+    socket.prepare()?;
+    let check = socket.check();
     let mut handshake = Handshake {
         socket,
-        send: SendHalf::new(limits, Check::None),
-        receive: ReceiveHalf::new(limits, hello.nonce, Check::None),
+        send: SendHalf::new(limits, check),
+        receive: ReceiveHalf::new(limits, hello.nonce, check),
         batch: AlignedVec::new(),
     };
-    let exchange = handshake.exchange(hello, admit);
-    let exchanged = time::timeout(HANDSHAKE_TIMEOUT, exchange).await;
-    match exchanged.unwrap_or(Err(HandshakeError::Closed(CloseReason::HandshakeTimeout))) {
-        Ok(peer) => {
-            let Handshake {
-                socket,
-                mut send,
-                receive,
-                ..
-            } = handshake;
-            send.set_message_limit(peer.message_limit_bytes);
-            Ok(Established {
-                socket,
-                hello: peer,
-                send,
-                receive,
-            })
+    match in_time(handshake.greet(hello)).await {
+        Ok(hello) => Ok(Greeted { hello, handshake }),
+        Err(error) => Err(handshake.refuse_by(error)),
+    }
+}
+
+impl Greeted {
+    /// Confirms the peer and waits until it has confirmed us: the dialling side's part.
+    pub(crate) async fn propose(&mut self) -> Result<(), HandshakeError> {
+        self.append_confirm();
+        let handshake = &mut self.handshake;
+        let confirmed = in_time(async {
+            handshake.write().await?;
+            handshake.confirmed().await
+        });
+        let confirmed = confirmed.await;
+        confirmed.map_err(|error| handshake.refuse_by(error))
+    }
+
+    /// Waits until the peer has confirmed us: the accepting side's part.
+    pub(crate) async fn proposed(&mut self) -> Result<(), HandshakeError> {
+        let confirmed = in_time(self.handshake.confirmed()).await;
+        confirmed.map_err(|error| self.handshake.refuse_by(error))
+    }
+
+    /// The accepting side's last word: its `Confirm` is the first frame that the link writes.
+    pub(crate) fn accept(mut self) -> Established {
+        self.append_confirm();
+        self.establish()
+    }
+
+    /// The handshake is done.
+    pub(crate) fn establish(self) -> Established {
+        let Handshake {
+            socket,
+            mut send,
+            receive,
+            ..
+        } = self.handshake;
+        send.set_message_limit(self.hello.message_limit_bytes);
+        Established {
+            socket,
+            send,
+            receive,
         }
-        Err(HandshakeError::Closed(reason)) => {
-            handshake.refuse(&reason);
-            Err(HandshakeError::Closed(reason))
-        }
-        Err(lost) => Err(lost),
+    }
+
+    /// Whether a better way to the peer is worth a look.
+    pub(crate) fn is_tcp(&self) -> bool {
+        matches!(self.handshake.socket, Socket::Tcp(_))
+    }
+
+    /// Gives the connection up, and tells the peer why.
+    pub(crate) fn refuse(mut self, reason: &CloseReason) {
+        self.handshake.refuse(reason);
+    }
+
+    fn append_confirm(&mut self) {
+        self.handshake.send.confirm(self.hello.nonce);
     }
 }
 
@@ -77,29 +122,41 @@ struct Handshake {
     batch: AlignedVec<16>,
 }
 
+/// What a peer says in a handshake.
+enum Word {
+    Hello(Box<Hello>),
+    Confirm,
+}
+
 impl Handshake {
-    async fn exchange(
-        &mut self,
-        hello: &Hello,
-        admit: impl Fn(&Hello) -> Result<(), CloseReason>,
-    ) -> Result<Hello, HandshakeError> {
+    async fn greet(&mut self, hello: &Hello) -> Result<Hello, HandshakeError> {
         self.send.hello(hello).map_err(io::Error::other)?;
         self.write().await?;
-        let mut peer = None;
-        loop {
-            while let Some(event) = self.receive.poll_event()? {
-                match event {
-                    Event::Hello(hello) => {
-                        admit(&hello)?;
-                        self.send.confirm(hello.nonce);
-                        peer = Some(*hello);
-                    }
-                    Event::Up => return Ok(peer.expect("a peer is confirmed after its hello")),
-                    Event::Close(reason) => return Err(reason.into()),
-                    _ => unreachable!("the receiving half lets nothing else in before it is up"),
-                }
+        match self.next().await? {
+            Word::Hello(hello) => {
+                self.socket.check_user().await?;
+                Ok(*hello)
             }
-            self.write().await?;
+            Word::Confirm => unreachable!("the receiving half lets nothing in before the hello"),
+        }
+    }
+
+    async fn confirmed(&mut self) -> Result<(), HandshakeError> {
+        match self.next().await? {
+            Word::Confirm => Ok(()),
+            Word::Hello(_) => unreachable!("the receiving half lets one hello in"),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Word, HandshakeError> {
+        loop {
+            match self.receive.poll_event()? {
+                Some(Event::Hello(hello)) => return Ok(Word::Hello(hello)),
+                Some(Event::Up) => return Ok(Word::Confirm),
+                Some(Event::Close(reason)) => return Err(reason.into()),
+                Some(_) => unreachable!("the receiving half lets nothing else in before it is up"),
+                None => {}
+            }
             if self.socket.read(self.receive.buffer()).await? == 0 {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
@@ -114,6 +171,14 @@ impl Handshake {
         Ok(())
     }
 
+    /// Tells the peer of an error that is for its ears.
+    fn refuse_by(&mut self, error: HandshakeError) -> HandshakeError {
+        if let HandshakeError::Closed(reason) = &error {
+            self.refuse(reason);
+        }
+        error
+    }
+
     /// Tells the peer why, as far as the kernel takes it at once.
     fn refuse(&mut self, reason: &CloseReason) {
         if matches!(reason, CloseReason::ByPeer { .. }) {
@@ -125,4 +190,11 @@ impl Handshake {
         // The peer may be gone or hostile: it is owed no more than a try.
         let _ = self.socket.try_write(&self.batch);
     }
+}
+
+async fn in_time<T>(
+    part: impl Future<Output = Result<T, HandshakeError>>,
+) -> Result<T, HandshakeError> {
+    let done = time::timeout(HANDSHAKE_TIMEOUT, part).await;
+    done.unwrap_or(Err(CloseReason::HandshakeTimeout.into()))
 }

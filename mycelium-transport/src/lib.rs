@@ -1,25 +1,35 @@
 //! Tokio drivers that move Mycelium's protocol over sockets.
 //!
 //! One link per pair of nodes. Read `link.rs` first (what a send touches), then `connection.rs`
-//! (who writes), `driver.rs` (the two tasks of a connection) and `peers.rs` (which pairs there
-//! are). Users meet this crate as methods: [`BuildTransport`] on the builder of a node,
+//! (who writes), `driver.rs` (the two tasks of a connection) and `pairs.rs` (which connection
+//! counts). Users meet this crate as methods: [`BuildTransport`] on the builder of a node,
 //! [`TransportNode`] on the node.
 
 mod address;
 mod connection;
 mod dialer;
 mod driver;
+mod error;
 mod handshake;
 mod link;
 mod listener;
+mod memory;
+mod pairs;
 mod peers;
+mod pipe;
 mod plugin;
 mod remotes;
+mod same_user;
 mod socket;
+mod socket_table;
+mod tcp;
+mod transport;
 mod unix_dir;
 
 pub use crate::{
     address::{InvalidPeerAddr, PeerAddr},
+    error::TransportError,
     plugin::{BuildTransport, TransportNode},
+    transport::Transport,
     unix_dir::UnixDirError,
 };

@@ -8,7 +8,10 @@
 use std::{
     collections::HashMap,
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use mycelium_core::{
@@ -20,6 +23,7 @@ use mycelium_wire::{
     SendHalf, SendRefused, Window,
 };
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     connection::{Connection, Errand, OPEN_QUESTIONS},
@@ -30,8 +34,9 @@ use crate::{
 /// The link to one life of one peer.
 pub(crate) struct PeerLink {
     peer: NodeId,
-    kind: LinkKind,
     limits: Limits,
+    /// What the last connection was made of. Beside the lock: refs are encoded under it.
+    is_tcp: AtomicBool,
     /// Everything that senders touch. Never held across an await or a write.
     outbound: Mutex<Outbound>,
     /// What the reader brings in; it goes from one connection's reader to the next one's.
@@ -77,8 +82,8 @@ impl PeerLink {
             };
             Self {
                 peer,
-                kind,
                 limits,
+                is_tcp: AtomicBool::new(kind == LinkKind::Tcp),
                 outbound: Mutex::new(outbound),
                 inbound: AsyncMutex::new(Inbound::new(node.clone(), link)),
             }
@@ -90,6 +95,9 @@ impl PeerLink {
         let mut outbound = self.lock();
         outbound.last_generation += 1;
         let generation = outbound.last_generation;
+        // Relaxed: whoever makes a ref meanwhile gets the kind of one connection or the other.
+        self.is_tcp
+            .store(socket.kind() == LinkKind::Tcp, Ordering::Relaxed);
         let connection = Box::new(Connection::new(generation, send, socket));
         let before = mem::replace(&mut outbound.state, State::Up(connection));
         let asks = match &before {
@@ -147,6 +155,11 @@ impl PeerLink {
 
     pub(crate) fn is_up(&self) -> bool {
         matches!(self.lock().state, State::Up(_))
+    }
+
+    /// Fires when the connection that is up now is lost; there may be none.
+    pub(crate) fn lost(&self) -> Option<CancellationToken> {
+        self.lock().up().map(|up| up.lost())
     }
 
     /// Whether the peer is still awaited, after the connection of this generation was lost.
@@ -315,7 +328,11 @@ impl Link for PeerLink {
     }
 
     fn kind(&self) -> LinkKind {
-        self.kind
+        if self.is_tcp.load(Ordering::Relaxed) {
+            LinkKind::Tcp
+        } else {
+            LinkKind::Unix
+        }
     }
 
     fn attach(self: Arc<Self>, actor: Resolved) -> Result<Arc<Remote>, LinkRefusal> {

@@ -1,22 +1,23 @@
 //! [`Peers`]: which nodes this one is linked to; one link per pair of nodes.
 
 use std::{
-    collections::HashMap,
     fs,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use mycelium_core::{Link, LinkKind, Node};
-use mycelium_wire::{CloseReason, Hello, Limits, NodeName};
+use mycelium_wire::{CloseReason, Hello, Limits, NodeId, NodeName};
 use rustix::process::{geteuid, getpid};
 use tokio::{select, time};
 
 use crate::{
-    PeerAddr,
+    PeerAddr, Transport,
     driver::{self, Ending, Joined},
-    handshake::{Established, HandshakeError, shake_hands},
+    handshake::{Established, Greeted, HandshakeError, greet},
     link::{Down, PeerLink},
+    pairs::{Pairs, ProposeError, Verdict},
     socket::Socket,
 };
 
@@ -28,19 +29,25 @@ pub(crate) struct Peers {
     node: Node,
     limits: Limits,
     boot_id: u128,
+    transport: Transport,
+    /// Whether this node listens at a Unix socket.
+    has_unix: bool,
     addresses: Mutex<Vec<PeerAddr>>,
-    /// By the peer's name: two nodes of one name are never linked at once.
-    links: Mutex<HashMap<NodeName, Arc<PeerLink>>>,
+    /// Taken before the lock of a link, and before the node's own table of links.
+    pairs: Mutex<Pairs>,
 }
 
 impl Peers {
-    pub(crate) fn new(node: Node) -> Self {
+    pub(crate) fn new(node: Node, transport: Transport, has_unix: bool) -> Self {
+        let pairs = Mutex::new(Pairs::new(node.id().name().clone()));
         Self {
             node,
+            transport,
+            has_unix,
             limits: Limits::default(),
             boot_id: boot_id(),
             addresses: Mutex::default(),
-            links: Mutex::default(),
+            pairs,
         }
     }
 
@@ -62,27 +69,75 @@ impl Peers {
             .clone()
     }
 
-    /// Makes a connection to a peer out of a fresh socket.
-    pub(crate) async fn introduce(&self, socket: Socket) -> Result<Established, HandshakeError> {
-        let hello = self.hello();
-        shake_hands(socket, &hello, self.limits, |peer| self.admit(peer)).await
+    /// Exchanges hellos over a fresh socket, and makes sure that the peer is of our own user.
+    pub(crate) async fn greet(&self, socket: Socket) -> Result<Greeted, HandshakeError> {
+        greet(socket, &self.hello(), self.limits).await
     }
 
-    /// Makes a connection part of the link of its pair, which is up from here on.
-    ///
-    /// # Errors
-    ///
-    /// Another life of the peer took the name while the hands were shaken.
-    pub(crate) fn join(&self, established: Established) -> Result<Joined, CloseReason> {
-        let link = self.adopt(&established.hello)?;
-        let socket = Arc::new(established.socket);
-        let generation = link.connect(established.send, Arc::clone(&socket));
-        Ok(Joined {
-            link,
-            socket,
-            receive: established.receive,
-            generation,
-        })
+    /// Proposes a connection that we dialled, and makes it the one of its pair.
+    pub(crate) async fn propose(&self, mut greeted: Greeted) -> Result<Joined, ProposeError> {
+        let proposal = match Proposal::make(self, &greeted.hello) {
+            Ok(proposal) => proposal,
+            Err(ProposeError::Handshake(HandshakeError::Closed(reason))) => {
+                greeted.refuse(&reason);
+                return Err(HandshakeError::from(reason).into());
+            }
+            Err(error) => {
+                greeted.refuse(&CloseReason::Requested);
+                return Err(error);
+            }
+        };
+        greeted.propose().await?;
+        let hello = greeted.hello.clone();
+        let joined = self.join(self.pairs(), &hello, greeted.establish());
+        drop(proposal);
+        Ok(joined)
+    }
+
+    /// Takes a connection in that a peer dialled, and makes it the one of its pair.
+    pub(crate) async fn accept(&self, socket: Socket) -> Result<Joined, HandshakeError> {
+        let mut greeted = self.greet(socket).await?;
+        greeted.proposed().await?;
+        loop {
+            let ours_is_answered = {
+                let pairs = self.pairs();
+                match pairs.judge(&greeted.hello) {
+                    Verdict::Take => {
+                        let hello = greeted.hello.clone();
+                        return Ok(self.join(pairs, &hello, greeted.accept()));
+                    }
+                    Verdict::Refuse(reason) => {
+                        greeted.refuse(&reason);
+                        return Err(reason.into());
+                    }
+                    Verdict::Wait(ours_is_answered) => ours_is_answered,
+                }
+            };
+            ours_is_answered.cancelled().await;
+        }
+    }
+
+    /// The peer's Unix socket, where the pair may have a link over Unix.
+    pub(crate) fn unix_socket_of(&self, hello: &Hello) -> Option<PathBuf> {
+        let is_of_this_host = hello.boot_id == self.boot_id && self.boot_id != 0;
+        let is_ours = hello.uid == geteuid().as_raw();
+        if !self.has_unix || self.transport != Transport::Auto || !is_of_this_host || !is_ours {
+            return None;
+        }
+        hello
+            .addresses
+            .iter()
+            .find_map(|address| match address.parse() {
+                Ok(PeerAddr::Unix(socket)) => Some(socket),
+                _ => None,
+            })
+    }
+
+    /// The link to this life of a peer.
+    pub(crate) fn link_to(&self, peer: &NodeId) -> Option<Arc<PeerLink>> {
+        let pairs = self.pairs();
+        let link = pairs.get(peer.name()).filter(|link| link.peer() == peer);
+        link.cloned()
     }
 
     /// Drives a connection until it ends; the link outlives it for as long as the peer may return.
@@ -96,58 +151,58 @@ impl Peers {
 
     /// The peer is not coming back.
     pub(crate) fn drop_link(&self, link: &Arc<PeerLink>, down: Down) {
-        let mut links = self.links();
-        if links
-            .get(link.peer().name())
-            .is_some_and(|known| Arc::ptr_eq(known, link))
-        {
-            links.remove(link.peer().name());
-        }
-        drop(links);
+        let mut pairs = self.pairs();
+        pairs.remove(link);
         self.node.remove_link(link.peer());
+        drop(pairs);
         link.end(down);
         tracing::info!(peer = %link.peer(), ?down, "a node is down");
     }
 
-    /// Whether a connection to this peer may be made.
-    fn admit(&self, hello: &Hello) -> Result<(), CloseReason> {
-        let name = hello.node.name();
-        if name == self.node.id().name() {
-            return Err(CloseReason::DuplicateNode(name.clone()));
+    /// Makes a connection part of the link of its pair, which is up from here on.
+    fn join(
+        &self,
+        mut pairs: MutexGuard<'_, Pairs>,
+        hello: &Hello,
+        established: Established,
+    ) -> Joined {
+        let Established {
+            socket,
+            send,
+            receive,
+        } = established;
+        let known = pairs.get(hello.node.name());
+        let known = known.filter(|link| *link.peer() == hello.node).cloned();
+        let is_new = known.is_none();
+        let link = known.unwrap_or_else(|| self.new_link(hello, socket.kind()));
+        let socket = Arc::new(socket);
+        let generation = link.connect(send, Arc::clone(&socket));
+        let replaced = if is_new {
+            self.node.add_link(Arc::clone(&link) as Arc<dyn Link>);
+            tracing::info!(peer = %link.peer(), kind = ?link.kind(), "linked to a node");
+            pairs.insert(Arc::clone(&link))
+        } else {
+            None
+        };
+        drop(pairs);
+        if let Some(before) = replaced {
+            self.drop_link(&before, Down::Replaced);
         }
-        let links = self.links();
-        match links.get(name) {
-            Some(link) if *link.peer() != hello.node && link.is_up() => {
-                Err(CloseReason::DuplicateNode(name.clone()))
-            }
-            _ => Ok(()),
+        Joined {
+            link,
+            socket,
+            receive,
+            generation,
         }
     }
 
-    /// The link of the pair, made where this life of the peer is met for the first time.
-    fn adopt(&self, hello: &Hello) -> Result<Arc<PeerLink>, CloseReason> {
-        self.admit(hello)?;
-        let mut links = self.links();
-        let known = links.get(hello.node.name()).cloned();
-        if let Some(link) = &known
-            && *link.peer() == hello.node
-        {
-            return Ok(Arc::clone(link));
-        }
+    fn new_link(&self, hello: &Hello, kind: LinkKind) -> Arc<PeerLink> {
         let message_bytes = self.limits.message_bytes.min(hello.message_limit_bytes);
         let limits = Limits {
             message_bytes,
             ..self.limits
         };
-        let link = PeerLink::new(&self.node, hello.node.clone(), LinkKind::Unix, limits);
-        links.insert(hello.node.name().clone(), Arc::clone(&link));
-        drop(links);
-        if let Some(before) = known {
-            self.drop_link(&before, Down::Replaced);
-        }
-        self.node.add_link(Arc::clone(&link) as Arc<dyn Link>);
-        tracing::info!(peer = %link.peer(), "linked to a node");
-        Ok(link)
+        PeerLink::new(&self.node, hello.node.clone(), kind, limits)
     }
 
     /// Declares the peer down unless it comes back in time.
@@ -180,8 +235,28 @@ impl Peers {
         }
     }
 
-    fn links(&self) -> MutexGuard<'_, HashMap<NodeName, Arc<PeerLink>>> {
-        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pairs(&self) -> MutexGuard<'_, Pairs> {
+        self.pairs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A proposal of ours that is under way; given up when dropped.
+struct Proposal<'a> {
+    peers: &'a Peers,
+    to: NodeName,
+}
+
+impl<'a> Proposal<'a> {
+    fn make(peers: &'a Peers, hello: &Hello) -> Result<Self, ProposeError> {
+        peers.pairs().propose(hello)?;
+        let to = hello.node.name().clone();
+        Ok(Self { peers, to })
+    }
+}
+
+impl Drop for Proposal<'_> {
+    fn drop(&mut self) {
+        self.peers.pairs().settle(&self.to);
     }
 }
 
@@ -189,4 +264,51 @@ impl Peers {
 fn boot_id() -> u128 {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     u128::from_str_radix(&text.trim().replace('-', ""), 16).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use mycelium_core::Node;
+    use socket2::SockRef;
+
+    use super::Peers;
+    use crate::{BuildTransport, TransportNode, socket::Socket, tcp};
+
+    /// The socket of a node's only link.
+    fn socket_of(node: &Node) -> Arc<Socket> {
+        let peers = node
+            .extensions()
+            .get::<Peers>()
+            .expect("it has a transport");
+        let link = node.links().pop().expect("it is linked");
+        let link = peers.link_to(link.peer()).expect("it is ours");
+        let socket = link.with_connection(1, |up| up.socket());
+        socket.expect("the first connection is up")
+    }
+
+    // Without it every small message waits 40 ms for the acknowledgement of the one before.
+    #[tokio::test]
+    async fn nagles_delay_is_off_on_dialled_and_accepted_sockets() {
+        let accepting = Node::builder("accepting").tcp("127.0.0.1:0").start().await;
+        let accepting = accepting.expect("loopback has a free port");
+        let address = accepting.addresses().remove(0);
+        let dialling = Node::builder("dialling").peer(address).start().await;
+        let dialling = dialling.expect("it needs nothing");
+        while accepting.links().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        for node in [&dialling, &accepting] {
+            let socket = socket_of(node);
+            let Socket::Tcp(stream) = &*socket else {
+                panic!("{socket:?}")
+            };
+            assert!(stream.nodelay().expect("the socket is open"), "{node:?}");
+            let socket = SockRef::from(stream);
+            let timeout = socket.tcp_user_timeout().expect("the socket is open");
+            assert_eq!(timeout, Some(tcp::UNACKNOWLEDGED));
+            assert!(!socket.keepalive().expect("the socket is open"));
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! [`Transport`]: the part of a node that links it to others, and the methods that set it up.
+//! [`TransportPlugin`]: the part of a node that links it to others, and the methods that set it up.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,12 +8,22 @@ use std::{
 use mycelium_core::{Node, NodeBuilder, Plugin, PluginError, Starting};
 use tokio::task::JoinSet;
 
-use crate::{PeerAddr, dialer::Dialer, listener::listen, peers::Peers, unix_dir::UnixDir};
+use crate::{
+    PeerAddr, Transport, TransportError,
+    dialer::Dialer,
+    listener::{Listener, listen},
+    memory::MemoryListener,
+    peers::Peers,
+    tcp,
+    unix_dir::UnixDir,
+};
 
 /// The links of a node, as set up by [`BuildTransport`].
 #[derive(Default)]
-pub(crate) struct Transport {
+pub(crate) struct TransportPlugin {
+    transport: Transport,
     unix_dir: Option<PathBuf>,
+    tcp: Vec<String>,
     peers: Vec<PeerAddr>,
 }
 
@@ -27,22 +37,55 @@ pub trait BuildTransport {
     #[must_use]
     fn unix(self, dir: impl Into<PathBuf>) -> Self;
 
+    /// Listens at a TCP port of this host: `127.0.0.1:0`, `localhost:7000`, `[::1]:0`. Port 0 lets
+    /// the kernel choose; [`addresses`](TransportNode::addresses) tells what it chose. A name that
+    /// stands for several addresses is bound to the first that is free. May be called more than
+    /// once.
+    ///
+    /// Processes of this user only: both ends look each other up in the kernel's table of sockets.
+    /// What is not loopback is refused when the node starts, with
+    /// [`TransportError::NotLoopback`](crate::TransportError::NotLoopback).
+    #[must_use]
+    fn tcp(self, address: impl Into<String>) -> Self;
+
     /// Keeps a link to the node that listens at `address`: this side dials, and dials again.
     ///
     /// The address is tried once while the node starts, so that the peer's names can be resolved
-    /// at once; a peer that is not there yet is dialled in the background.
+    /// at once; a peer that is not there yet is dialled in the background. A pair of nodes has one
+    /// link, however many addresses it is dialled at, and from whichever side.
+    ///
+    /// The node does not start with a Unix address but without [`unix`](Self::unix), or with an
+    /// address beyond loopback; see [`TransportError`](crate::TransportError).
     #[must_use]
     fn peer(self, address: PeerAddr) -> Self;
+
+    /// Makes all links of this node of one kind, those to nodes of this process too. The default
+    /// is [`Transport::Auto`].
+    ///
+    /// The node listens at addresses of this kind only, and does not start with a peer's address
+    /// of another.
+    #[must_use]
+    fn transport(self, transport: Transport) -> Self;
 }
 
 impl BuildTransport for NodeBuilder {
     fn unix(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.plugin::<Transport>().unix_dir = Some(dir.into());
+        self.plugin::<TransportPlugin>().unix_dir = Some(dir.into());
+        self
+    }
+
+    fn tcp(mut self, address: impl Into<String>) -> Self {
+        self.plugin::<TransportPlugin>().tcp.push(address.into());
         self
     }
 
     fn peer(mut self, address: PeerAddr) -> Self {
-        self.plugin::<Transport>().peers.push(address);
+        self.plugin::<TransportPlugin>().peers.push(address);
+        self
+    }
+
+    fn transport(mut self, transport: Transport) -> Self {
+        self.plugin::<TransportPlugin>().transport = transport;
         self
     }
 }
@@ -60,15 +103,17 @@ impl TransportNode for Node {
     }
 }
 
-impl Plugin for Transport {
+impl Plugin for TransportPlugin {
     fn start(self: Box<Self>, node: &Node) -> Starting<'_> {
         Box::pin(async move {
+            for peer in &self.peers {
+                self.check(peer)?;
+            }
+            let has_unix = self.unix_dir().is_some();
             let peers = node
                 .extensions()
-                .get_or_insert_with(|| Peers::new(node.clone()));
-            if let Some(dir) = &self.unix_dir {
-                start_unix(node, &peers, dir)?;
-            }
+                .get_or_insert_with(|| Peers::new(node.clone(), self.transport, has_unix));
+            self.listen(node, &peers).await?;
             let mut first_tries = JoinSet::new();
             for address in self.peers {
                 first_tries.spawn_on(
@@ -76,16 +121,65 @@ impl Plugin for Transport {
                     node.runtime(),
                 );
             }
-            first_tries.join_all().await;
+            for first_try in first_tries.join_all().await {
+                first_try?;
+            }
             Ok(())
         })
     }
 }
 
-fn start_unix(node: &Node, peers: &Arc<Peers>, dir: &Path) -> Result<(), PluginError> {
-    let _on_runtime = node.runtime().enter();
-    let (place, listener) = UnixDir::listen(dir, node.id().name())?;
-    peers.listens_at(PeerAddr::Unix(place.socket().to_owned()));
-    node.spawn_task(listen(Arc::clone(peers), listener, place));
-    Ok(())
+impl TransportPlugin {
+    /// Where the node has a Unix socket.
+    fn unix_dir(&self) -> Option<&Path> {
+        let dir = self.unix_dir.as_deref();
+        dir.filter(|_| self.transport.takes_unix())
+    }
+
+    /// Whether a peer can be dialled at its address.
+    fn check(&self, peer: &PeerAddr) -> Result<(), TransportError> {
+        if !self.transport.takes(peer) {
+            return Err(TransportError::WrongTransport {
+                peer: peer.clone(),
+                transport: self.transport,
+            });
+        }
+        match peer {
+            PeerAddr::Unix(_) if self.unix_dir.is_none() => {
+                Err(TransportError::WithoutUnix { peer: peer.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn listen(&self, node: &Node, peers: &Arc<Peers>) -> Result<(), PluginError> {
+        let name = node.id().name();
+        let start = |address: PeerAddr, listener: Listener| {
+            peers.listens_at(address);
+            node.spawn_task(listen(Arc::clone(peers), listener));
+        };
+        if let Some(dir) = self.unix_dir() {
+            let _on_runtime = node.runtime().enter();
+            let (place, listener) = UnixDir::listen(dir, name)?;
+            let address = PeerAddr::Unix(place.socket().to_owned());
+            start(address, Listener::Unix { listener, place });
+        }
+        for address in self.tcp.iter().filter(|_| self.transport.takes_tcp()) {
+            let address = address.clone();
+            // On the node's runtime, which may be another than the one that starts the node.
+            let bound = node
+                .runtime()
+                .spawn(async move { tcp::listen(&address).await });
+            let (listener, address) = bound.await??;
+            start(address, Listener::Tcp(listener));
+        }
+        if self.transport == Transport::Memory {
+            let listener = MemoryListener::listen(name)?;
+            start(
+                PeerAddr::Memory(name.to_string()),
+                Listener::Memory(listener),
+            );
+        }
+        Ok(())
+    }
 }

@@ -1,15 +1,20 @@
-//! Messages from one node to another, over a Unix socket.
+//! Messages from one node to another, over every transport.
 
 mod support;
 
-use mycelium_core::{ActorRef, SendError, StopReason};
+use mycelium_core::{SendError, StopReason};
 use mycelium_registry::Registry;
+use mycelium_transport::Transport;
 
-use crate::support::{Pair, Tick, probe};
+use crate::support::{Pair, Tick, is_over, over_every_transport, probe};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_arrive_in_the_order_of_their_sends() {
-    let pair = Pair::start().await;
+over_every_transport!(
+    messages_arrive_in_the_order_of_their_sends,
+    an_actor_that_stops_refuses_later_messages_of_its_peers,
+);
+
+async fn messages_arrive_in_the_order_of_their_sends(transport: Transport) {
+    let pair = Pair::over(transport).await;
     let (actor, mut handled) = probe::<Tick>();
     let actor = pair.server.spawn(actor);
     pair.server
@@ -21,7 +26,7 @@ async fn messages_arrive_in_the_order_of_their_sends() {
         .resolve::<Tick>("ticks")
         .await
         .expect("it is registered");
-    assert!(matches!(ticks, ActorRef::Unix(_)), "{ticks:?}");
+    assert!(is_over(transport, &ticks), "{ticks:?}");
     for sequence in 0..100_000 {
         ticks
             .send(Tick::number(sequence))
@@ -34,9 +39,8 @@ async fn messages_arrive_in_the_order_of_their_sends() {
     pair.shutdown().await;
 }
 
-#[tokio::test]
-async fn an_actor_that_stops_refuses_later_messages_of_its_peers() {
-    let pair = Pair::start().await;
+async fn an_actor_that_stops_refuses_later_messages_of_its_peers(transport: Transport) {
+    let pair = Pair::over(transport).await;
     let (actor, mut handled) = probe::<Tick>();
     let actor = pair.server.spawn(actor);
     pair.server

@@ -10,7 +10,8 @@ pub use mycelium_core::*;
 pub use mycelium_macros::message;
 pub use mycelium_registry::{RegisterError, Registry, ResolveError};
 pub use mycelium_transport::{
-    BuildTransport, InvalidPeerAddr, PeerAddr, TransportNode, UnixDirError,
+    BuildTransport, InvalidPeerAddr, PeerAddr, Transport, TransportError, TransportNode,
+    UnixDirError,
 };
 pub use mycelium_wire as wire;
 pub use mycelium_wire::{

@@ -1,10 +1,22 @@
 //! Nodes in a directory of their own, and an actor that passes on what it handles.
 
-use std::{fs::Permissions, os::unix::fs::PermissionsExt, time::Duration};
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "each test file uses a part of it"
+)]
 
-use mycelium_core::{Actor, ActorResult, Context, Node};
+use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use mycelium_core::{Actor, ActorRef, ActorResult, Context, Message, Node};
 use mycelium_macros::message;
-use mycelium_transport::{BuildTransport, PeerAddr};
+use mycelium_transport::{BuildTransport, PeerAddr, Transport, TransportNode};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -56,12 +68,21 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) async fn start() -> Self {
+        Self::over(Transport::Unix).await
+    }
+
+    pub(crate) async fn over(transport: Transport) -> Self {
         let dir = private_dir();
-        let server = listening("server", &dir).await;
-        let client = dialling("client", &dir, "server").await;
+        let able = |name: &str| {
+            let builder = Node::builder(unique(name)).transport(transport);
+            builder.unix(dir.path()).tcp("127.0.0.1:0")
+        };
+        let server = able("server").start().await.expect("the node starts");
+        let address = server.addresses().remove(0);
+        let client = able("client").peer(address).start().await;
         Self {
             server,
-            client,
+            client: client.expect("the node starts"),
             dir,
         }
     }
@@ -79,7 +100,7 @@ impl Pair {
 }
 
 /// Longer than any actor of these tests takes to end.
-pub(crate) const GRACE: Duration = Duration::from_secs(60);
+pub(crate) const GRACE: Duration = Duration::from_mins(1);
 
 pub(crate) fn private_dir() -> TempDir {
     let private = Permissions::from_mode(0o700);
@@ -98,8 +119,43 @@ pub(crate) async fn listening(name: &str, dir: &TempDir) -> Node {
 pub(crate) async fn dialling(name: &str, dir: &TempDir, peer: &str) -> Node {
     let address = PeerAddr::unix(dir.path(), peer);
     Node::builder(name)
+        .unix(dir.path())
         .peer(address)
         .start()
         .await
         .expect("the node starts")
 }
+
+/// A name that no other node of this process has.
+pub(crate) fn unique(name: &str) -> String {
+    static NODES: AtomicU32 = AtomicU32::new(0);
+    format!("{name}-{}", NODES.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Whether a ref says what it goes through.
+pub(crate) fn is_over<M: Message>(transport: Transport, actor: &ActorRef<M>) -> bool {
+    match transport {
+        Transport::Tcp => matches!(actor, ActorRef::Tcp(_)),
+        _ => matches!(actor, ActorRef::Unix(_)),
+    }
+}
+
+/// Makes a test of each of these facts for every transport.
+macro_rules! over_every_transport {
+    ($($fact:ident),+ $(,)?) => {
+        over_every_transport!(@over unix, Unix, $($fact),+);
+        over_every_transport!(@over tcp, Tcp, $($fact),+);
+        over_every_transport!(@over memory, Memory, $($fact),+);
+    };
+    (@over $name:ident, $transport:ident, $($fact:ident),+) => {
+        mod $name {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $fact() {
+                    super::$fact(mycelium_transport::Transport::$transport).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use over_every_transport;
