@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    ActorRef, Message, ReplyTo, SendError,
+    ActorRef, Message, ReplyTo, SendError, StopReason,
     block_on::block_on,
     mailbox::{
         entry::{Asking, Entry},
@@ -59,6 +59,8 @@ pub enum AskError<M> {
     LinkDown,
     /// The node went down while the ask was under way; the message may have been handled.
     NodeDown,
+    /// The actor was gone before it handled the message.
+    ActorDown(StopReason),
     /// The answer is of another type than was asked for.
     WrongType {
         /// What was asked for.
@@ -196,6 +198,7 @@ fn explain<M, R>(outcome: Outcome<R>) -> Result<R, AskError<M>> {
         NoAnswer::NoReply => AskError::NoReply,
         NoAnswer::LinkDown => AskError::LinkDown,
         NoAnswer::NodeDown => AskError::NodeDown,
+        NoAnswer::ActorDown(reason) => AskError::ActorDown(reason),
         NoAnswer::TooLarge => AskError::TooLarge,
         NoAnswer::Refused(text) => AskError::Refused(text),
         NoAnswer::WrongType { found } => AskError::WrongType {
@@ -213,6 +216,7 @@ impl<M> fmt::Display for AskError<M> {
             Self::Timeout => f.write_str("no answer came in time"),
             Self::LinkDown => f.write_str("the link was lost while the ask was under way"),
             Self::NodeDown => f.write_str("the node went down while the ask was under way"),
+            Self::ActorDown(reason) => write!(f, "the ask was not handled: {reason}"),
             Self::WrongType { wanted, found } => {
                 write!(f, "{wanted} was asked for, the other node answers {found}")
             }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use mycelium_wire::{Wire, WireError, decode};
+use mycelium_wire::{BindingId, EndReason, Wire, WireError, decode};
 
 use crate::{
     Node,
@@ -36,6 +36,11 @@ impl EncodePorts {
         }
     }
 
+    /// A message of this binding is about to be encoded; an answer belongs to none.
+    pub fn begin(&mut self, binding: Option<BindingId>) {
+        self.pending.binding = binding;
+    }
+
     /// The message that was being encoded has left, or its reply ports are whole again.
     pub fn conclude<T, E>(&mut self, sent: &Result<T, E>) {
         match sent {
@@ -57,12 +62,16 @@ pub struct Pending {
     free: Vec<u32>,
     /// Entries made by the message that is being encoded.
     fresh: Vec<u64>,
+    /// The binding that message belongs to; none for an answer.
+    binding: Option<BindingId>,
 }
 
 struct Entry {
     /// How often the place was used before: an answer that comes late names an old use.
     uses: u32,
     port: Option<Arc<dyn PendingPort>>,
+    /// The binding it left through.
+    binding: Option<BindingId>,
 }
 
 /// A port in a pending table.
@@ -121,11 +130,22 @@ impl Pending {
 
     /// Takes all asks out, because the connection is gone.
     pub fn take_all(&mut self) -> Vec<PendingAsk> {
-        let indices = 0..u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        let requests: Vec<u64> = indices
-            .map(|index| request(index, self.entries[index as usize].uses))
+        self.take_those(|_| true)
+    }
+
+    /// Takes the asks out that left through a binding, because it never was.
+    pub fn take_of(&mut self, binding: BindingId) -> Vec<PendingAsk> {
+        self.take_those(|entry| entry.binding == Some(binding))
+    }
+
+    fn take_those(&mut self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<PendingAsk> {
+        let wanted = (0_u32..)
+            .zip(&self.entries)
+            .filter(|(_, entry)| is_wanted(entry));
+        let wanted: Vec<u64> = wanted
+            .map(|(index, entry)| request(index, entry.uses))
             .collect();
-        requests
+        wanted
             .into_iter()
             .filter_map(|request| self.take(request))
             .collect()
@@ -140,12 +160,14 @@ impl Pending {
                 self.entries.push(Entry {
                     uses: 0,
                     port: None,
+                    binding: None,
                 });
                 u32::try_from(self.entries.len() - 1).expect("the limit is a u32")
             }
         };
         let entry = &mut self.entries[index as usize];
         entry.port = Some(port);
+        entry.binding = self.binding;
         let request = request(index, entry.uses);
         self.fresh.push(request);
         Ok(request)
@@ -175,6 +197,11 @@ impl PendingAsk {
     /// Fails the ask because the connection was lost: nobody knows whether it was handled.
     pub fn lose(self) {
         self.fail(NoAnswer::LinkDown);
+    }
+
+    /// Fails the ask because the actor was gone before it was handled.
+    pub fn end(self, reason: &EndReason) {
+        self.fail(NoAnswer::ActorDown(reason.into()));
     }
 
     /// Fails the ask because the node is down.

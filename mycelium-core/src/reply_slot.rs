@@ -18,6 +18,7 @@ use mycelium_wire::{Codec, ReplyFailure};
 use tokio::time::Instant;
 
 use crate::{
+    StopReason,
     link::{Link, LinkRefusal},
     mailbox::entry::Asking,
     reply_to::Port,
@@ -42,6 +43,8 @@ pub(crate) enum NoAnswer {
     LinkDown,
     /// The node is down.
     NodeDown,
+    /// The actor was gone before it handled the message.
+    ActorDown(StopReason),
 }
 
 /// A port was encoded a second time.
@@ -284,7 +287,10 @@ impl<R> RemoteAsker<R> {
 impl From<NoAnswer> for ReplyFailure {
     fn from(no_answer: NoAnswer) -> Self {
         match no_answer {
-            NoAnswer::NoReply | NoAnswer::LinkDown | NoAnswer::NodeDown => Self::NoReply,
+            NoAnswer::NoReply
+            | NoAnswer::LinkDown
+            | NoAnswer::NodeDown
+            | NoAnswer::ActorDown(_) => Self::NoReply,
             NoAnswer::WrongType { found } => Self::WrongType { found },
             NoAnswer::TooLarge => Self::TooLarge,
             NoAnswer::Refused(text) => Self::Refused(text),

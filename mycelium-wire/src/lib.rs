@@ -47,6 +47,7 @@ pub use crate::{
     id::{ActorId, BindingId, ExportKey, InvalidNodeName, NodeId, NodeName},
     limits::Limits,
     open::{Checker, OpenContext, Opener, decode, open},
+    outbound_binding::EndedBinding,
     payload::{ArchivedPayload, Payload},
     receive_half::{Event, HandshakeState, ReceiveHalf},
     reply_failure::ReplyFailure,

@@ -14,6 +14,15 @@ pub(crate) struct OutboundBinding {
 // What `Limits::bindings` says that a binding costs.
 const _: () = assert!(size_of::<Option<OutboundBinding>>() == 64);
 
+/// What an `Ended` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBinding {
+    /// A binding that never was: no message of it reached an actor.
+    Refused,
+    /// A binding whose actor is gone.
+    Lived,
+}
+
 #[derive(PartialEq, Eq)]
 enum Answer {
     Awaited,
@@ -53,12 +62,12 @@ impl OutboundBinding {
         Ok(())
     }
 
-    pub(crate) fn handle_ended(&mut self) -> Result<(), CloseReason> {
-        if self.answer == Answer::Ended {
-            return malformed(FrameKind::Ended, "the actor ended before");
+    pub(crate) fn handle_ended(&mut self) -> Result<EndedBinding, CloseReason> {
+        match std::mem::replace(&mut self.answer, Answer::Ended) {
+            Answer::Awaited => Ok(EndedBinding::Refused),
+            Answer::Bound => Ok(EndedBinding::Lived),
+            Answer::Ended => malformed(FrameKind::Ended, "the actor ended before"),
         }
-        self.answer = Answer::Ended;
-        Ok(())
     }
 
     /// Checks that the target may let the binding go.
@@ -73,6 +82,6 @@ impl OutboundBinding {
     }
 }
 
-fn malformed(kind: FrameKind, what: &'static str) -> Result<(), CloseReason> {
+fn malformed<T>(kind: FrameKind, what: &'static str) -> Result<T, CloseReason> {
     Err(CloseReason::Malformed { kind, what })
 }

@@ -7,8 +7,10 @@ use rkyv::{ser::allocator::Arena, util::AlignedVec};
 use crate::{
     Bind, BindingId, Check, CloseReason, Credit, CreditWindow, Encoder, EndReason, FrameKind,
     Header, Hello, Limits, ReplyFailure, Resolved, TEXT_LIMIT_BYTES, Totals, Window, WireError,
-    frame_bytes, header::HEADER_LENGTH, outbound::OutboundBuffer,
-    outbound_binding::OutboundBinding,
+    frame_bytes,
+    header::HEADER_LENGTH,
+    outbound::OutboundBuffer,
+    outbound_binding::{EndedBinding, OutboundBinding},
 };
 
 /// Why a message was not sent; nothing of it is in the buffer.
@@ -313,7 +315,7 @@ impl SendHalf {
     ///
     /// [`CloseReason::UnknownBinding`], and [`CloseReason::Malformed`] when the actor has ended
     /// before.
-    pub fn handle_ended(&mut self, binding: BindingId) -> Result<(), CloseReason> {
+    pub fn handle_ended(&mut self, binding: BindingId) -> Result<EndedBinding, CloseReason> {
         self.known(binding)?.handle_ended()
     }
 

@@ -299,7 +299,7 @@ fn panicked(panic: Box<dyn Any + Send>) -> StopReason {
 }
 
 /// Runs code of the user's whose panic must not keep what comes after it.
-pub(super) fn contain(run: impl FnOnce()) {
+pub(crate) fn contain(run: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
         tracing::error!(
             panic = panic_message(&*panic),

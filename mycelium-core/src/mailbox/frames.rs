@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Archived, StopReason,
-    cell::{Control, LocalCell, Mourner},
+    cell::{Control, LocalCell, Mourner, owner::contain},
     inbound::InboundQueue,
     link::{DecodePorts, InboundBinding, Link},
     sync::Mutex,
@@ -152,12 +152,15 @@ impl<M: Send + 'static> FrameQueue<M> {
         std::mem::take(&mut shared.frames)
     }
 
+    /// Discards frames. Each is decoded to be dropped: a reply port in it tells its asker.
     fn refuse(&self, frames: &mut VecDeque<QueuedFrame>) {
         for frame in frames.drain(..) {
+            let epoch = frame.origin.epoch;
             let bytes = u64::from(frame.charged_bytes);
+            contain(|| drop((self.codec.decode)(&frame.payload, &frame.origin.ports)));
             self.book(
                 Taken {
-                    epoch: frame.origin.epoch,
+                    epoch,
                     confirmed: 0,
                     refused: 1,
                     bytes,
