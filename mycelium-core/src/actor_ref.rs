@@ -102,7 +102,8 @@ impl<M: Message> ActorRef<M> {
     pub fn send_blocking(&self, message: M) -> Result<(), SendError<M>> {
         match self.try_send(message) {
             Err(SendError::Full(message) | SendError::LinkDown(message)) => {
-                block_on(self.send(message))
+                // A task's budget would keep the waker until the task gives way, which it cannot.
+                block_on(coop::unconstrained(self.send(message)))
             }
             sent => sent,
         }
