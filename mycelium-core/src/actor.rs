@@ -9,17 +9,38 @@ use crate::{Archived, Context, Message, Terminated};
 /// # Examples
 ///
 /// ```
-/// use mycelium_core::{Actor, ActorResult, Context};
+/// use mycelium_core::{Actor, ActorResult, Context, Node};
+/// use tokio::sync::oneshot;
 ///
 /// struct Counter(u64);
 ///
-/// impl Actor for Counter {
-///     type Message = u64;
+/// enum Count {
+///     Add(u64),
+///     Total(oneshot::Sender<u64>),
+/// }
 ///
-///     async fn handle(&mut self, step: u64, _cx: &mut Context<Self>) -> ActorResult {
-///         self.0 += step;
+/// impl Actor for Counter {
+///     type Message = Count;
+///
+///     async fn handle(&mut self, message: Count, _cx: &mut Context<Self>) -> ActorResult {
+///         match message {
+///             Count::Add(step) => self.0 += step,
+///             Count::Total(reply) => reply.send(self.0).map_err(|_| "nobody waits")?,
+///         }
 ///         Ok(())
 ///     }
+/// }
+///
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let node = Node::builder("counting").start().await?;
+///     let counter = node.spawn(Counter(0));
+///     counter.send(Count::Add(2)).await?;
+///     counter.send(Count::Add(3)).await?;
+///     let (reply, total) = oneshot::channel();
+///     counter.send(Count::Total(reply)).await?;
+///     assert_eq!(total.await?, 5);
+///     Ok(())
 /// }
 /// ```
 pub trait Actor: Sized + Send + 'static {
@@ -35,8 +56,8 @@ pub trait Actor: Sized + Send + 'static {
     ///
     /// # Cancel safety
     ///
-    /// The future is dropped half-way only when the actor is killed or its node shuts down past
-    /// its deadline; the actor is gone then too.
+    /// The future is dropped half-way only when the actor is killed, its node shuts down past its
+    /// deadline, or its runtime ends; the actor is gone then too.
     fn handle(
         &mut self,
         message: Self::Message,

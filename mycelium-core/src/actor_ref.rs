@@ -28,6 +28,39 @@ use crate::{
 ///
 /// Cheap to clone, 24 bytes. Two refs are equal when they mean the same actor of the same life of
 /// its node. Dropping refs never stops an actor.
+///
+/// # Examples
+///
+/// A full mailbox gives the message back at once, or makes the sender wait:
+///
+/// ```
+/// use std::num::NonZeroUsize;
+/// use mycelium_core::{Actor, ActorRef, ActorResult, Context, Node, SendError, SpawnOptions};
+///
+/// struct Printer;
+///
+/// impl Actor for Printer {
+///     type Message = String;
+///
+///     async fn handle(&mut self, line: String, _cx: &mut Context<Self>) -> ActorResult {
+///         println!("{line}");
+///         Ok(())
+///     }
+/// }
+///
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let node = Node::builder("printing").start().await?;
+///     let one_line = SpawnOptions::default().capacity(NonZeroUsize::MIN);
+///     let printer: ActorRef<String> = node.spawn_with(one_line, Printer);
+///     printer.try_send("fits".into())?;
+///     match printer.try_send("does not".into()) {
+///         Err(SendError::Full(line)) => printer.send(line).await?,
+///         sent => sent?,
+///     }
+///     Ok(())
+/// }
+/// ```
 #[non_exhaustive]
 pub enum ActorRef<M> {
     /// In this process: messages are moved, never encoded.
@@ -52,7 +85,9 @@ impl<M: Message> ActorRef<M> {
     ///
     /// # Cancel safety
     ///
-    /// A future dropped before it is ready has not sent its message, and drops it.
+    /// A future dropped before it is ready has not sent its message, and drops it. While it waits
+    /// it holds its place: keep polling it or drop it, or all who wait behind it wait for ever.
+    /// (Beware of `select!` over `&mut send` whose other branch sends to the same actor.)
     ///
     /// # Ordering
     ///
@@ -105,7 +140,8 @@ impl<M: Message> ActorRef<M> {
     pub fn send_blocking(&self, message: M) -> Result<(), SendError<M>> {
         match self.try_send(message) {
             Err(SendError::Full(message) | SendError::LinkDown(message)) => {
-                let sent = block_on(self.send(message), None);
+                // A task's budget would keep the waker until the task gives way, which it cannot.
+                let sent = block_on(coop::unconstrained(self.send(message)), None);
                 sent.expect("without a time limit it ends with an outcome")
             }
             sent => sent,

@@ -23,6 +23,37 @@ pub struct DeadLetter {
 }
 
 /// A bounded stream of [`DeadLetter`]s, from the moment it was asked for.
+///
+/// # Examples
+///
+/// ```
+/// use mycelium_core::{Actor, ActorResult, Context, DeadLetterNotice, Node};
+///
+/// struct Picky;
+///
+/// impl Actor for Picky {
+///     type Message = u32;
+///
+///     async fn handle(&mut self, message: u32, _cx: &mut Context<Self>) -> ActorResult {
+///         Err(format!("not {message}").into())
+///     }
+/// }
+///
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let node = Node::builder("picky").start().await?;
+///     let mut letters = node.dead_letters();
+///     let picky = node.spawn(Picky);
+///     for message in 1..=3 {
+///         picky.send(message).await?;
+///     }
+///     let Some(DeadLetterNotice::Letter(letter)) = letters.next().await else {
+///         return Err("no dead letter".into());
+///     };
+///     assert_eq!((letter.target, letter.count), (picky.id(), 2));
+///     Ok(())
+/// }
+/// ```
 pub struct DeadLetters(broadcast::Receiver<DeadLetter>);
 
 /// The next item of [`DeadLetters`].

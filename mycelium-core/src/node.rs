@@ -29,7 +29,39 @@ use crate::{
 
 /// A handle to the node of this process; cheap to clone.
 ///
-/// A node and its actors live until [`shutdown`](Self::shutdown).
+/// A node and its actors live until [`shutdown`](Self::shutdown), or until their runtime ends.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use mycelium_core::{Actor, ActorResult, Context, Node, StopReason};
+///
+/// struct Ledger(Vec<u64>);
+///
+/// impl Actor for Ledger {
+///     type Message = u64;
+///
+///     async fn handle(&mut self, entry: u64, _cx: &mut Context<Self>) -> ActorResult {
+///         self.0.push(entry);
+///         Ok(())
+///     }
+///
+///     async fn stopped(&mut self, _reason: &StopReason) {
+///         println!("{} entries", self.0.len());
+///     }
+/// }
+///
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let node = Node::builder("books").start().await?;
+///     let ledger = node.spawn(Ledger(Vec::new()));
+///     ledger.send(7).await?;
+///     node.shutdown(Duration::from_secs(5)).await?;
+///     assert_eq!(node.actors_len(), 0);
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Node(Arc<Inner>);
 
@@ -111,7 +143,7 @@ impl Node {
 
     /// Spawns an actor on the node's runtime.
     ///
-    /// Costs four allocations and a task. The actor's `started` runs before its first message.
+    /// Costs four allocations, that of its task among them. The actor's `started` runs before its first message.
     pub fn spawn_with<A: Actor>(&self, options: SpawnOptions, actor: A) -> ActorRef<A::Message> {
         ActorRef::Local(self.spawn_local(&options, actor).0)
     }
@@ -162,7 +194,8 @@ impl Node {
     /// Stops every actor, waits until they have handled what they accepted, and closes the links.
     ///
     /// Actors that are not done after `timeout` are killed. Returns when all tasks of the node
-    /// have ended and its sockets are gone.
+    /// have ended and its sockets are gone. A kill takes effect at an await: a handler that blocks
+    /// its thread keeps this waiting. Not for handlers to wait for: they would wait for themselves.
     ///
     /// # Errors
     ///

@@ -190,7 +190,7 @@ fn spawn_cost(node: &Node, capacity: usize) -> AllocationInfo {
 }
 
 #[test]
-fn room_that_is_not_used_costs_nothing() {
+fn an_actor_costs_four_allocations_and_room_that_is_not_used_nothing() {
     one_thread().block_on(async {
         let node = node().await;
         // The node's table and the runtime grow now and then: not when this one comes.
@@ -198,6 +198,7 @@ fn room_that_is_not_used_costs_nothing() {
         let small = spawn_cost(&node, 1);
         let large = spawn_cost(&node, 1_000_000);
         assert_eq!(small, large);
+        assert_eq!(large.count_total, 4);
         assert!(large.bytes_total < 2_048, "{large:?}");
     });
 }

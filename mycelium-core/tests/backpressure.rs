@@ -18,7 +18,11 @@ use std::{
 };
 
 use mycelium_core::{ActorRef, SendError, StopReason};
-use tokio::{runtime::Builder, task::yield_now, time};
+use tokio::{
+    runtime::Builder,
+    task::{coop, yield_now},
+    time,
+};
 
 use crate::{ended::ended, gated::Gate, node::node};
 
@@ -211,6 +215,29 @@ async fn send_blocking_waits_on_a_thread_of_its_own() {
     }
     thread.join().unwrap();
     assert_eq!(handled, (1..=100).collect::<Vec<_>>());
+}
+
+/// Once such a send hung for ever: with the task's budget used up, its waker waited for the task
+/// to give way, and the task for the waker.
+#[test]
+fn send_blocking_needs_no_budget_of_the_task_it_is_called_in() {
+    let elsewhere = Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .unwrap();
+    let here = Builder::new_current_thread().build().unwrap();
+    let gate = elsewhere.block_on(async { Gate::spawn(&node().await, 1) });
+    gate.open();
+    here.block_on(async {
+        while coop::has_budget_remaining() {
+            coop::consume_budget().await;
+        }
+        let actor = gate.actor.clone();
+        for message in 0..1_000 {
+            actor.send_blocking(message).unwrap();
+        }
+    });
+    assert_eq!(elsewhere.block_on(gate.rest()).len(), 1_000);
 }
 
 #[tokio::test]

@@ -209,24 +209,6 @@ async fn a_ref_to_an_actor_that_is_gone_decodes_and_fails_when_used() {
     pair.shutdown().await;
 }
 
-/// Three nodes: `a` and `c` are linked to `b`, and to each other only where a test says so.
-async fn three(a_to_c: bool) -> (Node, Node, Node, tempfile::TempDir) {
-    let dir = private_dir();
-    let address = |name: &str| PeerAddr::unix(dir.path(), name);
-    let b = listening("b", &dir).await;
-    let c = Node::builder("c")
-        .unix(dir.path())
-        .peer(address("b"))
-        .start()
-        .await;
-    let mut a = Node::builder("a").unix(dir.path()).peer(address("b"));
-    if a_to_c {
-        a = a.peer(address("c"));
-    }
-    let a = a.start().await.expect("the node starts");
-    (a, b, c.expect("the node starts"), dir)
-}
-
 #[tokio::test]
 async fn a_port_that_travels_on_to_a_third_node_answers_along_the_chain() {
     let three = Three::start(Link::ByB).await;

@@ -119,12 +119,12 @@ impl<M: Send + 'static> FrameQueue<M> {
 
     /// Books what a batch did, and tells the sender once half its window is free.
     pub(super) fn settle(&self, taken: &mut Taken) {
-        self.book(std::mem::take(taken), Report::AtHalf);
+        self.book(taken.settle(), Report::AtHalf);
     }
 
     /// The actor has nothing left to do: tells the sender where much is unreported.
     pub(super) fn settle_idle(&self, taken: &mut Taken) {
-        self.book(std::mem::take(taken), Report::WhenIdle);
+        self.book(taken.settle(), Report::WhenIdle);
     }
 
     /// The actor is gone: refuses what is left and tells the sender. Says how much that was.

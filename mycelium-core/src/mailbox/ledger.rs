@@ -21,6 +21,17 @@ pub(crate) struct Taken {
     pub(super) bytes: u64,
 }
 
+impl Taken {
+    /// Starts anew for the same binding, and gives what there was.
+    pub(super) fn settle(&mut self) -> Self {
+        let anew = Self {
+            epoch: self.epoch,
+            ..Self::default()
+        };
+        std::mem::replace(self, anew)
+    }
+}
+
 /// When the peer is to be told.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Report {

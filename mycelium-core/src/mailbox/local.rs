@@ -1,9 +1,10 @@
 //! [`LocalQueue`]: the bounded queue that senders of this process put messages in.
 //!
-//! Messages lie inline in a ring that grows as it fills, up to the capacity. The consumer takes
-//! them in batches, one lock per batch; a message counts against the capacity until its handling
-//! starts, so the bound is exact. Senders that find no room stand in a line; the consumer wakes
-//! its head when half the room is free, when the queue is empty, and before it waits itself.
+//! Messages lie inline in a ring that grows as it fills, up to the capacity and no slot further.
+//! The consumer takes them in batches, one lock per batch; a message counts against the capacity
+//! until its handling starts, so the bound is exact. Senders that find no room stand in a line;
+//! the consumer wakes its head when half the room is free, when the queue is empty, and before it
+//! waits itself.
 
 use std::{
     collections::VecDeque,

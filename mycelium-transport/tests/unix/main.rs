@@ -1,0 +1,6 @@
+//! Nodes linked over real Unix sockets.
+
+mod backpressure;
+mod lifecycle;
+mod messages;
+mod support;
