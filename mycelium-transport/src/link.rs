@@ -19,8 +19,8 @@ use mycelium_core::{
     PendingAsk, Remote,
 };
 use mycelium_wire::{
-    Bind, BindingId, CloseReason, Credit, EndReason, Limits, NodeId, ReplyFailure, Resolved,
-    SendHalf, SendRefused, Window,
+    Bind, BindingId, CloseReason, Credit, EndReason, EndedBinding, Limits, NodeId, ReplyFailure,
+    Resolved, SendHalf, SendRefused, Window,
 };
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,9 @@ use crate::{
     remotes::Remotes,
     socket::Socket,
 };
+
+/// What may wait to be read by a peer that asks on; answers need no credit of it.
+const UNREAD_REPLY_BYTES: usize = 16 << 20;
 
 /// The link to one life of one peer.
 pub(crate) struct PeerLink {
@@ -199,15 +202,23 @@ impl PeerLink {
         reason: EndReason,
     ) -> Result<(), CloseReason> {
         let mut outbound = self.lock();
-        let handled = outbound
+        let ended = outbound
             .up()
-            .map_or(Ok(()), |up| up.send.handle_ended(binding));
+            .map(|up| up.send.handle_ended(binding))
+            .transpose()?;
         let remote = outbound.remotes.get(binding);
+        let asks = match ended {
+            Some(EndedBinding::Refused) => outbound.ports.pending().take_of(binding),
+            Some(EndedBinding::Lived) | None => Vec::new(),
+        };
         drop(outbound);
+        for ask in asks {
+            ask.end(&reason);
+        }
         if let Some(remote) = remote {
             remote.end(reason);
         }
-        handled
+        Ok(())
     }
 
     /// The id of a binding that we gave up is free.
@@ -359,6 +370,7 @@ impl Link for PeerLink {
         let mut outbound = self.lock();
         let (up, ports) = outbound.take_up_with_ports()?;
         up.bind(remote);
+        ports.begin(Some(remote.binding()));
         let sent = up.send.send(remote.binding(), ports, encode);
         ports.conclude(&sent);
         match sent {
@@ -413,6 +425,13 @@ impl Link for PeerLink {
         if up.generation != generation {
             return Err(LinkRefusal::Reconnecting);
         }
+        if up.send.pending_bytes() >= UNREAD_REPLY_BYTES {
+            up.fail(CloseReason::TooManyQuestions {
+                limit: UNREAD_REPLY_BYTES,
+            });
+            return Err(LinkRefusal::Reconnecting);
+        }
+        ports.begin(None);
         let sent = up.send.reply(request, ports, encode);
         ports.conclude(&sent);
         sent?;
