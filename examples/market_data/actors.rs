@@ -7,19 +7,20 @@ use crate::{
     book::Books,
     clock::monotonic_ns,
     event::OrderEvent,
-    messages::{BookMessage, RiskMessage},
+    messages::{BookMessage, RiskMessage, StrategyMessage},
     risk::{BookUpdate, RiskCheck, RiskLimits},
-    stage::{RoleReport, Stage},
+    stage::{RoleReport, Stage, transport_to},
 };
 
 /// Where an actor leaves its report at its end.
 pub(crate) type Outcome = oneshot::Sender<RoleReport>;
 
-/// Keeps a limit order book per symbol and tells the risk check of every change.
+/// Keeps a limit order book per symbol, and tells risk check and followers of every change.
 pub(crate) struct BookActor {
     books: Books,
     stage: Stage,
     risk: ActorRef<RiskMessage>,
+    followers: Vec<ActorRef<StrategyMessage>>,
     outcome: Option<Outcome>,
 }
 
@@ -30,17 +31,36 @@ impl BookActor {
             books: Books::default(),
             stage,
             risk,
+            followers: Vec::new(),
             outcome: Some(outcome),
         }
     }
 
-    async fn apply(&mut self, mut event: OrderEvent) -> ActorResult {
+    async fn apply(&mut self, mut event: OrderEvent, cx: &Context<Self>) -> ActorResult {
+        if event.sequence == 0 {
+            self.stage.came_over(transport_to(cx.node(), "feed"));
+        }
         self.stage.record_arrival(&event, monotonic_ns());
         let top = self.books.apply(&event);
         event.sent_ns = monotonic_ns();
         self.risk
             .send(RiskMessage::Update(BookUpdate { event, top }))
             .await?;
+        for follower in &self.followers {
+            event.sent_ns = monotonic_ns();
+            follower
+                .send(StrategyMessage::Update(BookUpdate { event, top }))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn finish(&mut self, cx: &Context<Self>) -> ActorResult {
+        self.risk.send(RiskMessage::Done).await?;
+        for follower in &self.followers {
+            follower.send(StrategyMessage::Done).await?;
+        }
+        cx.stop();
         Ok(())
     }
 }
@@ -50,11 +70,13 @@ impl Actor for BookActor {
 
     async fn handle(&mut self, message: BookMessage, cx: &mut Context<Self>) -> ActorResult {
         match message {
-            BookMessage::Order(event) => self.apply(event).await?,
-            BookMessage::Done => {
-                self.risk.send(RiskMessage::Done).await?;
-                cx.stop();
+            BookMessage::Order(event) => self.apply(event, cx).await?,
+            BookMessage::Follow { who, reply } => {
+                self.followers.push(who);
+                reply.send(());
             }
+            BookMessage::Top { symbol, reply } => reply.send(self.books.top(symbol)),
+            BookMessage::Done => self.finish(cx).await?,
         }
         Ok(())
     }
@@ -111,7 +133,8 @@ impl Actor for RiskActor {
     }
 }
 
-fn hand_in(outcome: &mut Option<Outcome>, report: RoleReport) {
+/// Leaves an actor's report where its process waits for it.
+pub(crate) fn hand_in(outcome: &mut Option<Outcome>, report: RoleReport) {
     if let Some(outcome) = outcome.take() {
         // Nobody waits for it when the process is ending anyway.
         let _ = outcome.send(report);

@@ -6,6 +6,7 @@
 
 mod ladder;
 
+use mycelium::message;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +32,6 @@ impl Books {
     }
 
     /// The best prices of `symbol`, or `None` when no event named it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what a strategy asks for"))]
     pub(crate) fn top(&self, symbol: Symbol) -> Option<TopOfBook> {
         self.by_symbol.get(&symbol).map(Book::top)
     }
@@ -180,6 +180,7 @@ struct RestingOrder {
 }
 
 /// The best price of each side, with the shares waiting there.
+#[message]
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct TopOfBook {
     /// The highest price someone pays.

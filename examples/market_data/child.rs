@@ -90,6 +90,7 @@ fn play(role: Role, options: Options) -> Result<RoleReport, RoleError> {
         let report = match role {
             Role::Feed => roles::run_feed(&child).await,
             Role::Book => roles::run_book(&child).await,
+            Role::Strategy => roles::run_strategy(&child).await,
         };
         // Its last line must not follow the report; a task that was aborted cannot be in the middle
         // of one.

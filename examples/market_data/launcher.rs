@@ -26,14 +26,14 @@ use crate::{
     children::{ChildError, ChildEvent, Children, Ending},
     failure::message_of,
     notice::Notice,
-    options::{Options, Role, RoleOptions, Transport},
+    options::{Options, Role, RoleOptions},
     progress::ProgressLine,
     report::{JobReport, ReportError},
     stage::RoleReport,
 };
 
 /// Each needs those before it.
-const START_ORDER: [Role; 2] = [Role::Book, Role::Feed];
+const START_ORDER: [Role; 3] = [Role::Book, Role::Strategy, Role::Feed];
 /// After a failure, from SIGTERM to SIGKILL.
 const END_LIMIT: Duration = Duration::from_secs(1);
 /// After Ctrl-C, from the stop of the feed to SIGKILL.
@@ -41,7 +41,9 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs the whole job.
 pub(crate) fn run(options: &Options) -> ExitCode {
-    let outcome = check(options)
+    // A path that is no good is found before any process is started.
+    let outcome = JobReport::prepare_files(options)
+        .map_err(JobError::from)
         .and_then(|()| run_job(options))
         .and_then(|outcome| tell(options, &outcome));
     match outcome {
@@ -57,8 +59,6 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 enum JobError {
-    #[error("--transport tcp does not exist yet: use auto or unix")]
-    TransportMissing,
     #[error(transparent)]
     Child(#[from] ChildError),
     #[error("the system refused what the launcher needs")]
@@ -74,21 +74,12 @@ enum JobError {
 impl JobError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::TransportMissing => 2,
             Self::Child(error) if error.is_bad_input() => 2,
             Self::Report(error) if error.is_bad_path() => 2,
             Self::Broken(interrupt) | Self::Drained(interrupt) => interrupt.exit_code(),
             Self::Child(_) | Self::System(_) | Self::Report(_) => 1,
         }
     }
-}
-
-/// Finds what would fail later, before any process is started.
-fn check(options: &Options) -> Result<(), JobError> {
-    if options.transport == Transport::Tcp {
-        return Err(JobError::TransportMissing);
-    }
-    Ok(JobReport::prepare_files(options)?)
 }
 
 fn run_job(options: &Options) -> Result<Outcome, JobError> {

@@ -1,8 +1,9 @@
 //! The main job: real order flow from one process to another, timed and accounted for.
 //!
 //! `cargo run --release --bin market_data -- --help` tells what it takes. One executable plays
-//! every part: the launcher starts copies of itself as **feed**, which replays order events, and
-//! **book**, which keeps a limit order book per symbol with a risk check beside it.
+//! every part: the launcher starts copies of itself as **feed**, which replays order events,
+//! **book**, which keeps a limit order book per symbol with a risk check beside it, and **strategy**,
+//! which follows the book and asks it for its best prices.
 //!
 //! Read [`launcher`] for the processes, [`roles`] for what they send each other, [`book`] for what
 //! it is about.
@@ -30,6 +31,7 @@ mod report;
 mod risk;
 mod roles;
 mod stage;
+mod strategy;
 
 use std::process::ExitCode;
 

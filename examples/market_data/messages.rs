@@ -2,14 +2,41 @@
 
 use mycelium::prelude::*;
 
-use crate::{event::OrderEvent, risk::BookUpdate};
+use crate::{
+    book::TopOfBook,
+    event::{OrderEvent, Symbol},
+    risk::BookUpdate,
+};
 
-/// What the book is sent, by the feed.
+/// What the book is sent, by the feed and by the strategy.
 #[message]
 pub(crate) enum BookMessage {
-    /// The next event.
+    /// The next event, from the feed.
     Order(OrderEvent),
-    /// There are no more.
+    /// Whoever this is will be sent every change from now on.
+    Follow {
+        /// The follower; the ref travelled here.
+        who: ActorRef<StrategyMessage>,
+        /// Answered when it is so.
+        reply: ReplyTo<()>,
+    },
+    /// What are the best prices now?
+    Top {
+        /// The instrument.
+        symbol: Symbol,
+        /// Nothing where there is no book for it.
+        reply: ReplyTo<Option<TopOfBook>>,
+    },
+    /// There are no more events.
+    Done,
+}
+
+/// What the strategy is sent, by the book.
+#[message]
+pub(crate) enum StrategyMessage {
+    /// The book has changed.
+    Update(BookUpdate),
+    /// It will not change any more.
     Done,
 }
 

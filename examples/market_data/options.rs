@@ -113,6 +113,8 @@ pub(crate) enum Role {
     Feed,
     /// Keeps the books, with the risk check beside them.
     Book,
+    /// Follows the books.
+    Strategy,
 }
 
 impl Role {
@@ -121,6 +123,7 @@ impl Role {
         match self {
             Self::Feed => "feed",
             Self::Book => "book",
+            Self::Strategy => "strategy",
         }
     }
 }

@@ -301,7 +301,8 @@ pub(super) mod tests {
             ("book", "feed->book", HopTransport::Unix),
             ("risk", "book->risk", HopTransport::Local),
         ] {
-            let mut stage = Stage::new(name, hop, transport, Progress::default());
+            let mut stage = Stage::new(name, hop, Progress::default());
+            stage.came_over(transport);
             for &sequence in sequences {
                 stage.record_arrival(&OrderEvent::blank(sequence), 1_000);
             }

@@ -4,6 +4,7 @@
 //! Pure integers, no clock: rates are measured in recorded time, so a replay at any speed gives the
 //! same breaches.
 
+use mycelium::message;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -13,7 +14,8 @@ use crate::{
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// What the book tells the risk check after each event.
+/// What the book tells the risk check and the strategy after each event.
+#[message]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct BookUpdate {
     /// The event the book applied; its `sent_ns` is that of this hop.

@@ -1,8 +1,8 @@
-//! What feed and book do: the nodes they start, and how their actors come to know each other.
+//! What feed, book and strategy do: the nodes they start, and how their actors come to know each other.
 
 use std::{error::Error, io, path::PathBuf, time::Duration};
 
-use mycelium::{InvalidPeerAddr, RegisterError, ResolveError, StartError, prelude::*};
+use mycelium::{InvalidPeerAddr, NodeBuilder, RegisterError, ResolveError, StartError, prelude::*};
 use thiserror::Error;
 use tokio::{sync::oneshot, task::JoinError};
 
@@ -15,11 +15,16 @@ use crate::{
     lobster::LobsterError,
     messages::BookMessage,
     notice::Blame,
-    stage::{HopTransport, Progress, RoleReport, Stage, StageReport},
+    options::{Role, Transport},
+    stage::{Progress, RoleReport, Stage, StageReport},
+    strategy::StrategyActor,
 };
 
 /// The name of the book's actor.
 const BOOK: &str = "book";
+
+/// A port of this host that the kernel chooses.
+const ANY_PORT: &str = "127.0.0.1:0";
 
 /// How long a node may take to end what its actors still have to do.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,11 +35,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// When the input is missing or malformed, or the book goes away.
 pub(crate) async fn run_feed(child: &Child) -> Result<RoleReport, RoleError> {
     let feed = Feed::open(&child.options, child.stop_on_sigterm()?)?;
-    let mut builder = Node::builder("feed");
-    for address in &child.options.role.peers {
-        builder = builder.peer(address.parse()?);
-    }
-    let node = builder.start().await?;
+    let node = node(child, Role::Feed)?.start().await?;
     let book = node.resolve::<BookMessage>(BOOK).await?;
     child.announce(Vec::new())?;
     let progress = child.progress.clone();
@@ -54,39 +55,88 @@ pub(crate) async fn run_feed(child: &Child) -> Result<RoleReport, RoleError> {
 /// Keeps the books, with the risk check beside them, until the feed is done.
 ///
 /// # Errors
-/// When the node cannot start.
+/// When the node cannot start, or an actor fails.
 pub(crate) async fn run_book(child: &Child) -> Result<RoleReport, RoleError> {
-    let node = Node::builder("book")
-        .unix(socket_dir(child))
-        .start()
-        .await?;
+    let node = node(child, Role::Book)?.start().await?;
     let (risk_outcome, risk_report) = oneshot::channel();
-    let stage = Stage::new(
-        "risk",
-        "book->risk",
-        HopTransport::Local,
-        Progress::default(),
-    );
+    let stage = Stage::new("risk", "book->risk", Progress::default());
     let risk = node.spawn(RiskActor::new(stage, risk_outcome));
     let (book_outcome, book_report) = oneshot::channel();
-    let stage = Stage::new(
-        BOOK,
-        "feed->book",
-        HopTransport::Unix,
-        child.progress.clone(),
-    );
+    let stage = Stage::new(BOOK, "feed->book", child.progress.clone());
     let book = node.spawn(BookActor::new(stage, risk, book_outcome));
     node.register(BOOK, &book)?;
     child.announce(node.addresses().iter().map(ToString::to_string).collect())?;
 
-    let book_report = book_report
-        .await
-        .map_err(|_| RoleError::ActorLost { actor: BOOK })?;
-    let risk_report = risk_report
-        .await
-        .map_err(|_| RoleError::ActorLost { actor: "risk" })?;
+    let report = collect(BOOK, book_report)
+        .await?
+        .join(collect("risk", risk_report).await?);
     shut_down(&node).await;
-    Ok(book_report.join(risk_report))
+    Ok(report)
+}
+
+/// Follows the book until the feed is done.
+///
+/// # Errors
+/// When the node cannot start, the book goes away, or an actor fails.
+pub(crate) async fn run_strategy(child: &Child) -> Result<RoleReport, RoleError> {
+    let node = node(child, Role::Strategy)?.start().await?;
+    let book = node.resolve::<BookMessage>(BOOK).await?;
+    let (outcome, report) = oneshot::channel();
+    let (asker_outcome, asker_report) = oneshot::channel();
+    let stage = Stage::new("strategy", "book->strategy", child.progress.clone());
+    let actor = StrategyActor::new(book.clone(), stage, outcome, asker_outcome);
+    let who = node.spawn(actor);
+    let follows = book.ask(|reply| BookMessage::Follow { who, reply }).await;
+    follows.map_err(|error| RoleError::PeerLost {
+        peer: BOOK,
+        source: Box::new(error),
+    })?;
+    child.announce(Vec::new())?;
+
+    let report = collect("strategy", report).await?;
+    let asks = collect("asker", asker_report).await?;
+    shut_down(&node).await;
+    Ok(report.join(asks))
+}
+
+/// The node of a process: what it listens at, and that it dials the book.
+///
+/// Left to themselves, feed and book share a directory of sockets and find each other there,
+/// though the feed is given the book's port alone; the strategy knows ports only.
+fn node(child: &Child, role: Role) -> Result<NodeBuilder, RoleError> {
+    let builder = Node::builder(role.name());
+    let builder = match (child.options.transport, role) {
+        (Transport::Unix, _) => builder
+            .transport(mycelium::Transport::Unix)
+            .unix(socket_dir(child)),
+        (Transport::Tcp, _) => builder.transport(mycelium::Transport::Tcp).tcp(ANY_PORT),
+        (Transport::Auto, Role::Strategy) => builder.tcp(ANY_PORT),
+        (Transport::Auto, _) => builder.unix(socket_dir(child)).tcp(ANY_PORT),
+    };
+    let is_port = |address: &&PeerAddr| matches!(address, PeerAddr::Tcp { .. });
+    let peers: Result<Vec<PeerAddr>, _> = child
+        .options
+        .role
+        .peers
+        .iter()
+        .map(|text| text.parse())
+        .collect();
+    let peers = peers?;
+    let dialled = match child.options.transport {
+        Transport::Unix => peers.iter().find(|address| !is_port(address)),
+        Transport::Tcp | Transport::Auto => peers.iter().find(is_port),
+    };
+    Ok(match dialled {
+        Some(address) => builder.peer(address.clone()),
+        None => builder,
+    })
+}
+
+async fn collect(
+    actor: &'static str,
+    report: oneshot::Receiver<RoleReport>,
+) -> Result<RoleReport, RoleError> {
+    report.await.map_err(|_| RoleError::ActorLost { actor })
 }
 
 /// Why a role could not be played to its end.

@@ -6,6 +6,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use mycelium::{LinkKind, Node};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -27,17 +28,13 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts the record of the stage `name`, reached over `hop`; `progress` shows how far it is.
-    pub(crate) fn new(
-        name: &'static str,
-        hop: &'static str,
-        transport: HopTransport,
-        progress: Progress,
-    ) -> Self {
+    /// Starts the record of the stage `name`, reached over `hop` within the process unless
+    /// [`came_over`](Self::came_over) says otherwise; `progress` shows how far it is.
+    pub(crate) fn new(name: &'static str, hop: &'static str, progress: Progress) -> Self {
         Self {
             name,
             hop,
-            transport,
+            transport: HopTransport::Local,
             ledger: Ledger::new(),
             latency: LatencyRecorder::new(),
             progress,
@@ -50,6 +47,11 @@ impl Stage {
         self.latency.record(event.sent_ns, now_ns);
         self.ledger.record(event);
         self.progress.set(self.ledger.handled());
+    }
+
+    /// Says what carried the events here.
+    pub(crate) fn came_over(&mut self, transport: HopTransport) {
+        self.transport = transport;
     }
 
     /// Adds the closed record to the report of this process.
@@ -139,6 +141,19 @@ pub(crate) enum HopTransport {
     Tcp,
     /// Different things on different parts of the way.
     Mixed,
+}
+
+/// What the link from `node` to the node called `peer` is made of.
+pub(crate) fn transport_to(node: &Node, peer: &str) -> HopTransport {
+    let link = node
+        .links()
+        .into_iter()
+        .find(|link| link.peer().name().as_str() == peer);
+    match link.map(|link| link.kind()) {
+        Some(LinkKind::Unix) => HopTransport::Unix,
+        Some(LinkKind::Tcp) => HopTransport::Tcp,
+        _ => HopTransport::Local,
+    }
 }
 
 impl HopTransport {

@@ -25,16 +25,44 @@ fn generated_flow_arrives_whole_and_in_order() {
     let report = place.json("out.json");
     assert_eq!(report["sent"], 20_000);
     assert_whole(&report);
-    let hop = |name: &str, transport: &str| (name.into(), transport.into(), 20_000.into());
+    assert_eq!(hops_of(&report), expected_hops("unix", "tcp", 20_000));
     assert_eq!(
-        hops_of(&report),
-        [hop("feed->book", "unix"), hop("book->risk", "local")]
+        report["checksums"].as_object().map(|all| all.len()),
+        Some(3)
     );
     let table = String::from_utf8_lossy(&output.stdout);
     assert!(
         table.contains("feed->book") && table.contains("checksum"),
         "{table}"
     );
+    place.assert_clean();
+}
+
+#[test]
+fn the_transport_does_not_change_what_is_sent() {
+    let place = Place::new();
+    for transport in ["auto", "unix", "tcp"] {
+        let arguments = [
+            "--events",
+            "2000",
+            "--rate",
+            "max",
+            "--transport",
+            transport,
+        ];
+        assert_success(&place.run(&[&arguments[..], &["--json", transport]].concat()));
+    }
+    assert_eq!(
+        hops_of(&place.json("unix")),
+        expected_hops("unix", "unix", 2_000)
+    );
+    assert_eq!(
+        hops_of(&place.json("tcp")),
+        expected_hops("tcp", "tcp", 2_000)
+    );
+    let checksums = |transport| place.json(transport)["checksums"].clone();
+    assert_eq!(checksums("auto"), checksums("unix"));
+    assert_eq!(checksums("auto"), checksums("tcp"));
     place.assert_clean();
 }
 
@@ -339,14 +367,28 @@ fn assert_whole(report: &Value) {
     assert!(report["checksums"]["feed"].is_string());
 }
 
-fn hops_of(report: &Value) -> Vec<(Value, Value, Value)> {
+/// Name, transport and count of every hop; of asks it depends on the pace how many there are.
+fn hops_of(report: &Value) -> Vec<(String, String, Option<u64>)> {
     let hops = report["hops"].as_array().expect("hops are a list");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let hop = |row: &Value| {
-        (
-            row["name"].clone(),
-            row["transport"].clone(),
-            row["count"].clone(),
-        )
+        let name = text(&row["name"]);
+        let count = row["count"]
+            .as_u64()
+            .filter(|_| name != "strategy->book ask");
+        (name, text(&row["transport"]), count)
     };
     hops.iter().map(hop).collect()
+}
+
+fn expected_hops(feed: &str, strategy: &str, events: u64) -> Vec<(String, String, Option<u64>)> {
+    let hop = |name: &str, transport: &str| (name.to_owned(), transport.to_owned(), Some(events));
+    let (name, transport, _) = hop("strategy->book ask", strategy);
+    vec![
+        hop("feed->book", feed),
+        hop("book->risk", "local"),
+        hop("book->strategy", strategy),
+        hop("end to end", "mixed"),
+        (name, transport, None),
+    ]
 }

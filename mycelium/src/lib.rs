@@ -27,9 +27,9 @@ pub mod __private {
 /// Everything a program needs: `use mycelium::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        Actor, ActorError, ActorRef, ActorResult, Archived, BuildTransport, Context, Message, Node,
-        Payload, PeerAddr, Registry, SendError, SpawnOptions, StopReason, TransportNode, Wire,
-        message,
+        Actor, ActorError, ActorRef, ActorResult, Archived, AskError, BuildTransport, Context,
+        Message, Node, Payload, PeerAddr, Registry, ReplyTo, SendError, SpawnOptions, StopReason,
+        Terminated, TransportNode, Wire, message,
     };
 }
 

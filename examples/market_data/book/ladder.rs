@@ -4,9 +4,12 @@
 //! moves few levels, and once the vector has grown nothing allocates. A B-tree would chase pointers
 //! for the same answers.
 
+use mycelium::message;
+
 use crate::event::Side;
 
 /// A price and the shares waiting there.
+#[message]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Quote {
     /// Dollars x 10,000.
