@@ -40,7 +40,10 @@ impl<M: Message> RemoteRef<M> {
     pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
         let remote = self.remote();
         if remote.is_awaited.load(Ordering::Relaxed) && !remote.waiters.lock().is_empty() {
-            return Err(SendError::Full(message));
+            // Those who wait may wait for the link; and where the actor or its node is gone they
+            // are only on their way out.
+            let refusal = remote.link.refusal().unwrap_or(LinkRefusal::NoCredit);
+            return Err(self.explain(refusal, message));
         }
         self.encode(&message)
             .map_err(|refusal| self.explain(refusal, message))

@@ -16,10 +16,15 @@ const QUIET: Duration = Duration::from_micros(2);
 /// The most questions for names that may be open on one link, in either direction.
 pub(crate) const OPEN_QUESTIONS: usize = 1_024;
 
+/// The most frames that may wait for a peer which asks for them and does not read them: several
+/// for each of its bindings.
+const UNREAD_ANSWERS: usize = 1 << 18;
+
 /// Where the bytes of the outbound buffer go.
 pub(crate) struct Connection {
     /// Counts the connections of a link; later ones have greater numbers.
     pub(crate) generation: u32,
+    pub(crate) dialler: Dialler,
     pub(crate) send: SendHalf,
     socket: Arc<Socket>,
     writing: Writing,
@@ -34,8 +39,19 @@ pub(crate) struct Connection {
     pub(crate) failure: Option<CloseReason>,
     pub(crate) failed: CancellationToken,
     is_closing: bool,
-    /// Answers in the outbound buffer.
+    /// The socket takes no more bytes; what the peer wrote before is still read.
+    is_broken: bool,
+    /// Answers to questions in the outbound buffer.
     pending_answers: usize,
+    /// What else the peer's frames called forth, in the outbound buffer.
+    pending_replies: usize,
+}
+
+/// Which of the two nodes made a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialler {
+    Us,
+    Peer,
 }
 
 /// Whose turn it is to write: what is appended now is theirs to write as well.
@@ -80,9 +96,15 @@ pub(crate) struct Errand {
 }
 
 impl Connection {
-    pub(crate) fn new(generation: u32, send: SendHalf, socket: Arc<Socket>) -> Self {
+    pub(crate) fn new(
+        generation: u32,
+        dialler: Dialler,
+        send: SendHalf,
+        socket: Arc<Socket>,
+    ) -> Self {
         Self {
             generation,
+            dialler,
             send,
             socket,
             writing: Writing::Nobody,
@@ -93,7 +115,9 @@ impl Connection {
             failure: None,
             failed: CancellationToken::new(),
             is_closing: false,
+            is_broken: false,
             pending_answers: 0,
+            pending_replies: 0,
         }
     }
 
@@ -157,6 +181,27 @@ impl Connection {
         self.spare = batch.bytes;
     }
 
+    /// Whether messages may be appended: they would reach the peer.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.is_closing && !self.is_broken
+    }
+
+    /// The socket takes no more bytes: senders wait for the next one, the reader ends.
+    pub(crate) fn break_off(&mut self) {
+        self.is_broken = true;
+        self.failed.cancel();
+    }
+
+    /// Appends what a frame of the peer's called forth.
+    pub(crate) fn reply(&mut self, append: impl FnOnce(&mut SendHalf)) {
+        self.pending_replies += 1;
+        if self.pending_replies > UNREAD_ANSWERS {
+            let limit = UNREAD_ANSWERS;
+            return self.fail(CloseReason::TooManyQuestions { limit });
+        }
+        append(&mut self.send);
+    }
+
     /// Appends the answer to a question of the peer's.
     pub(crate) fn answer(
         &mut self,
@@ -199,6 +244,7 @@ impl Connection {
 
     fn take_pending(&mut self) -> Batch {
         self.pending_answers = 0;
+        self.pending_replies = 0;
         let mut bytes = mem::take(&mut self.spare);
         let is_pending = self.send.poll_transmit(&mut bytes);
         debug_assert!(is_pending, "asked for only when bytes are pending");

@@ -2,13 +2,18 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use tokio::{net::UnixStream, select, time};
+use tokio::{
+    net::UnixStream,
+    select,
+    time::{self, Instant},
+};
 
 use crate::{
     PeerAddr,
+    connection::Dialler,
     driver::Joined,
     handshake::{HANDSHAKE_TIMEOUT, HandshakeError},
-    link::{Down, PeerLink},
+    link::PeerLink,
     peers::Peers,
     socket::Socket,
 };
@@ -19,12 +24,16 @@ const BACKOFF_MIN: Duration = Duration::from_millis(10);
 /// The greatest bound of a pause between two tries.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
+/// A connection that held for this long was a success: the pauses start anew.
+const STABLE_AFTER: Duration = Duration::from_millis(100);
+
 /// Dials one address, again and again.
 pub(crate) struct Dialer {
     peers: Arc<Peers>,
     address: PeerAddr,
+    /// The bound of the next pause.
     backoff: Duration,
-    /// The link the last connection belonged to.
+    /// The link to whoever was last met at the address.
     link: Option<Arc<PeerLink>>,
 }
 
@@ -61,19 +70,34 @@ impl Dialer {
     /// Drives one connection after the other until the node closes.
     async fn keep(mut self, first: Option<Joined>) {
         let mut joined = first;
-        let node = self.peers.node().clone();
-        while !node.closing().is_cancelled() {
+        let closing = self.peers.node().closing().clone();
+        loop {
             if let Some(joined) = joined.take() {
-                self.backoff = BACKOFF_MIN;
-                self.peers.drive(joined).await;
-            } else {
-                self.pause().await;
+                self.drive(joined).await;
             }
             select! {
-                dialled = self.dial() => joined = dialled,
-                () = node.closing().cancelled() => return,
+                () = self.rest() => {}
+                () = closing.cancelled() => return,
             }
+            joined = self.dial().await;
         }
+    }
+
+    async fn drive(&mut self, joined: Joined) {
+        let since = Instant::now();
+        self.peers.drive(joined).await;
+        if since.elapsed() >= STABLE_AFTER {
+            self.backoff = BACKOFF_MIN;
+        }
+    }
+
+    /// Waits until it is time to try: not while the peer's own dialling keeps the link up, nor
+    /// at once after a failure.
+    async fn rest(&mut self) {
+        if let Some(link) = &self.link {
+            link.wait_for_loss().await;
+        }
+        self.pause().await;
     }
 
     /// Tries once.
@@ -86,9 +110,18 @@ impl Dialer {
             Err(error) => error,
         };
         tracing::debug!(address = %self.address, %error, "dialling failed");
-        if let (DialError::Refused(_), Some(link)) = (&error, self.link.take()) {
-            // Nobody listens at the peer's address any more: it is not coming back.
-            self.peers.drop_link(&link, Down::Dead);
+        match error {
+            DialError::Refused(_) => {
+                // Nobody listens at the peer's address any more: it is not coming back.
+                if let Some(link) = self.link.take() {
+                    self.peers.give_up(&link);
+                }
+            }
+            DialError::Handshake(HandshakeError::Linked(link)) => self.link = Some(link),
+            DialError::Handshake(HandshakeError::Closed(reason)) => {
+                tracing::warn!(address = %self.address, %reason, "a peer cannot be linked to");
+            }
+            DialError::Unreachable(_) | DialError::Handshake(_) => {}
         }
         None
     }
@@ -98,11 +131,9 @@ impl Dialer {
         let stream = time::timeout(HANDSHAKE_TIMEOUT, UnixStream::connect(path)).await;
         let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let socket = Socket::of_own_user(stream.map_err(DialError::from_connect)?);
-        let established = self
-            .peers
-            .introduce(socket.map_err(DialError::Unreachable)?)
-            .await?;
-        Ok(self.peers.join(established).map_err(HandshakeError::from)?)
+        let socket = socket.map_err(DialError::Unreachable)?;
+        let established = self.peers.introduce(socket, Dialler::Us).await?;
+        Ok(self.peers.join(established, Dialler::Us)?)
     }
 
     /// Waits with full jitter: anything up to a bound that doubles with each failure, so that
@@ -110,10 +141,7 @@ impl Dialer {
     async fn pause(&mut self) {
         let pause = self.backoff.mul_f64(rand::random());
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
-        select! {
-            () = time::sleep(pause) => {}
-            () = self.peers.node().closing().cancelled() => {}
-        }
+        time::sleep(pause).await;
     }
 }
 

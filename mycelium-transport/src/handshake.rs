@@ -1,13 +1,13 @@
 //! The first frames of a connection: who is there, and do we speak alike?
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use mycelium_wire::{
     CloseReason, Event, Hello, Limits, ReceiveHalf, SendHalf, rkyv::util::AlignedVec,
 };
 use tokio::time;
 
-use crate::socket::Socket;
+use crate::{link::PeerLink, peers::Refusal, socket::Socket};
 
 /// How long a peer may take for its part of the handshake.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,6 +27,20 @@ pub(crate) enum HandshakeError {
     Closed(#[from] CloseReason),
     #[error("the connection was lost during the handshake")]
     Lost(#[from] io::Error),
+    /// The pair has a connection, made by the side whose connections count.
+    #[error("the nodes are linked already")]
+    Linked(Arc<PeerLink>),
+    #[error("the node shuts down")]
+    Closing,
+}
+
+impl From<Refusal> for HandshakeError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Close(reason) => Self::Closed(reason),
+            Refusal::Linked(link) => Self::Linked(link),
+        }
+    }
 }
 
 /// Exchanges hellos. `admit` looks at the peer's before it is confirmed and may refuse it.
@@ -36,7 +50,7 @@ pub(crate) async fn shake_hands(
     socket: Socket,
     hello: &Hello,
     limits: Limits,
-    admit: impl Fn(&Hello) -> Result<(), CloseReason>,
+    admit: impl Fn(&Hello) -> Result<(), Refusal>,
 ) -> Result<Established, HandshakeError> {
     let mut handshake = Handshake {
         socket,
@@ -66,7 +80,7 @@ pub(crate) async fn shake_hands(
             handshake.refuse(&reason);
             Err(HandshakeError::Closed(reason))
         }
-        Err(lost) => Err(lost),
+        Err(other) => Err(other),
     }
 }
 
@@ -81,7 +95,7 @@ impl Handshake {
     async fn exchange(
         &mut self,
         hello: &Hello,
-        admit: impl Fn(&Hello) -> Result<(), CloseReason>,
+        admit: impl Fn(&Hello) -> Result<(), Refusal>,
     ) -> Result<Hello, HandshakeError> {
         self.send.hello(hello).map_err(io::Error::other)?;
         self.write().await?;

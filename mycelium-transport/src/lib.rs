@@ -12,6 +12,7 @@ mod driver;
 mod handshake;
 mod link;
 mod listener;
+mod outbound;
 mod peers;
 mod plugin;
 mod remotes;

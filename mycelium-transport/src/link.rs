@@ -6,8 +6,8 @@
 //! takes all that gathered in one write.
 
 use std::{
-    collections::HashMap,
-    mem,
+    fmt,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -15,14 +15,14 @@ use mycelium_core::{
     Encode, Inbound, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal, Node, Remote,
 };
 use mycelium_wire::{
-    Bind, BindingId, CloseReason, Credit, EndReason, Limits, NodeId, Resolved, SendHalf,
-    SendRefused, Window,
+    BindingId, CloseReason, Credit, EndReason, Limits, NodeId, Resolved, SendHalf, SendRefused,
+    Window,
 };
-use tokio::sync::{Mutex as AsyncMutex, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, Notify, oneshot};
 
 use crate::{
-    connection::{Connection, Errand, OPEN_QUESTIONS},
-    remotes::Remotes,
+    connection::{Connection, Dialler, Errand, OPEN_QUESTIONS},
+    outbound::{Down, Outbound, Released, Signal},
     socket::Socket,
 };
 
@@ -35,74 +35,38 @@ pub(crate) struct PeerLink {
     outbound: Mutex<Outbound>,
     /// What the reader brings in; it goes from one connection's reader to the next one's.
     pub(crate) inbound: AsyncMutex<Inbound>,
-}
-
-struct Outbound {
-    state: State,
-    remotes: Remotes,
-    last_generation: u32,
-    questions: HashMap<u64, oneshot::Sender<Option<Resolved>>>,
-    next_question: u64,
-}
-
-enum State {
-    Up(Box<Connection>),
-    Reconnecting,
-    Down(Down),
-}
-
-/// Why a peer is not coming back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Down {
-    /// It exited, or was silent for too long.
-    Dead,
-    /// Another life of the node has taken its place.
-    Replaced,
+    /// Notifies all who wait for it when a connection is gone.
+    lost: Notify,
 }
 
 impl PeerLink {
     pub(crate) fn new(node: &Node, peer: NodeId, kind: LinkKind, limits: Limits) -> Arc<Self> {
-        let outbound = Outbound {
-            state: State::Reconnecting,
-            remotes: Remotes::default(),
-            last_generation: 0,
-            questions: HashMap::new(),
-            next_question: 0,
-        };
         Arc::new_cyclic(|me: &Weak<Self>| Self {
             peer,
             kind,
             limits,
-            outbound: Mutex::new(outbound),
+            outbound: Mutex::default(),
             inbound: AsyncMutex::new(Inbound::new(node.clone(), me.clone() as Weak<dyn Link>)),
+            lost: Notify::new(),
         })
     }
 
-    /// A connection is up. The one before it, if there still is one, ends.
-    pub(crate) fn connect(&self, send: SendHalf, socket: Arc<Socket>) -> u32 {
-        let mut outbound = self.lock();
-        outbound.last_generation += 1;
-        let generation = outbound.last_generation;
-        let connection = Box::new(Connection::new(generation, send, socket));
-        if let State::Up(before) = mem::replace(&mut outbound.state, State::Up(connection)) {
-            before.failed.cancel();
-            outbound.report_unknown(&self.peer, &before);
-        }
-        let remotes = outbound.remotes.living();
-        drop(outbound);
-        for remote in remotes {
-            remote.wake();
-        }
-        generation
+    /// A connection is up. The one before it, if there still is one, ends. The link must not have
+    /// ended.
+    pub(crate) fn connect(
+        &self,
+        dialler: Dialler,
+        send: SendHalf,
+        socket: Arc<Socket>,
+    ) -> (u32, Released) {
+        let make = |generation| Connection::new(generation, dialler, send, socket);
+        self.lock().connect(&self.peer, make)
     }
 
     /// A connection is gone; the peer may come back.
     pub(crate) fn disconnect(&self, generation: u32) {
-        let mut outbound = self.lock();
-        if outbound.connection(generation).is_some()
-            && let State::Up(lost) = mem::replace(&mut outbound.state, State::Reconnecting)
-        {
-            outbound.report_unknown(&self.peer, &lost);
+        if self.lock().disconnect(&self.peer, generation) {
+            self.lost.notify_waiters();
         }
     }
 
@@ -111,29 +75,37 @@ impl PeerLink {
         self.limits.message_bytes
     }
 
-    /// The peer is gone for good: whoever waits is told.
-    pub(crate) fn end(&self, down: Down) {
-        let mut outbound = self.lock();
-        if let State::Up(lost) = mem::replace(&mut outbound.state, State::Down(down)) {
-            lost.failed.cancel();
-            outbound.report_unknown(&self.peer, &lost);
-        }
-        outbound.questions.clear();
-        let remotes = outbound.remotes.living();
-        drop(outbound);
-        for remote in remotes {
-            remote.wake();
-        }
+    /// The peer is gone for good: whoever waits is to be told.
+    pub(crate) fn end(&self, down: Down) -> Released {
+        let released = self.lock().end(&self.peer, down);
+        self.lost.notify_waiters();
+        released
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        matches!(self.lock().state, State::Up(_))
+        self.lock().up().is_some()
+    }
+
+    /// Who made the connection that is up.
+    pub(crate) fn dialler(&self) -> Option<Dialler> {
+        self.lock().up().map(|up| up.dialler)
+    }
+
+    /// Waits until the link has no connection.
+    pub(crate) async fn wait_for_loss(&self) {
+        loop {
+            let mut lost = pin!(self.lost.notified());
+            lost.as_mut().enable();
+            if !self.is_up() {
+                return;
+            }
+            lost.await;
+        }
     }
 
     /// Whether the peer is still awaited, after the connection of this generation was lost.
     pub(crate) fn is_reconnecting_since(&self, generation: u32) -> bool {
-        let outbound = self.lock();
-        matches!(outbound.state, State::Reconnecting) && outbound.last_generation == generation
+        self.lock().is_reconnecting_since(generation)
     }
 
     /// Runs `act` on the connection of this generation, if it is still up.
@@ -150,26 +122,48 @@ impl PeerLink {
         self.write(self.lock());
     }
 
-    /// Our binding has more room from now on.
-    pub(crate) fn bound(&self, binding: BindingId, window: Window) -> Result<(), CloseReason> {
-        self.relay(binding, |send| send.handle_bound(binding, window))
+    /// Our binding has more room from now on; no more than this node is willing to keep for a peer
+    /// that does not read.
+    pub(crate) fn bound(
+        &self,
+        generation: u32,
+        binding: BindingId,
+        window: Window,
+    ) -> Result<(), CloseReason> {
+        let most = Window::full(u32::MAX, self.limits.message_bytes);
+        let window = Window {
+            messages: window.messages.min(most.messages),
+            bytes: window.bytes.min(most.bytes),
+        };
+        self.relay(generation, binding, |send| {
+            send.handle_bound(binding, window)
+        })
     }
 
     /// Messages of our binding were taken.
-    pub(crate) fn credited(&self, binding: BindingId, credit: Credit) -> Result<(), CloseReason> {
-        self.relay(binding, |send| send.handle_credit(binding, credit))
+    pub(crate) fn credited(
+        &self,
+        generation: u32,
+        binding: BindingId,
+        credit: Credit,
+    ) -> Result<(), CloseReason> {
+        self.relay(generation, binding, |send| {
+            send.handle_credit(binding, credit)
+        })
     }
 
     /// The actor of our binding is gone.
     pub(crate) fn actor_ended(
         &self,
+        generation: u32,
         binding: BindingId,
         reason: EndReason,
     ) -> Result<(), CloseReason> {
         let mut outbound = self.lock();
-        let handled = outbound
-            .up()
-            .map_or(Ok(()), |up| up.send.handle_ended(binding));
+        let Some(up) = outbound.connection(generation) else {
+            return Ok(());
+        };
+        let handled = up.send.handle_ended(binding);
         let remote = outbound.remotes.get(binding);
         drop(outbound);
         if let Some(remote) = remote {
@@ -179,12 +173,16 @@ impl PeerLink {
     }
 
     /// The id of a binding that we gave up is free.
-    pub(crate) fn unbound_by_peer(&self, binding: BindingId) -> Result<(), CloseReason> {
+    pub(crate) fn unbound_by_peer(
+        &self,
+        generation: u32,
+        binding: BindingId,
+    ) -> Result<(), CloseReason> {
         let mut outbound = self.lock();
-        outbound
-            .up()
-            .map_or(Ok(()), |up| up.send.handle_unbound(binding))?;
-        outbound.remotes.release(binding);
+        if let Some(up) = outbound.connection(generation) {
+            up.send.handle_unbound(binding)?;
+            outbound.remotes.release(binding);
+        }
         Ok(())
     }
 
@@ -213,13 +211,20 @@ impl PeerLink {
     }
 
     /// Lets the connection's halves agree, then the line of those who wait for the binding move.
+    ///
+    /// What a connection still brings after another took its place says nothing about the
+    /// bindings of the new one.
     fn relay(
         &self,
+        generation: u32,
         binding: BindingId,
         handle: impl FnOnce(&mut SendHalf) -> Result<(), CloseReason>,
     ) -> Result<(), CloseReason> {
         let mut outbound = self.lock();
-        let handled = outbound.up().map_or(Ok(()), |up| handle(&mut up.send));
+        let Some(up) = outbound.connection(generation) else {
+            return Ok(());
+        };
+        let handled = handle(&mut up.send);
         let remote = outbound.remotes.get(binding);
         drop(outbound);
         if let Some(remote) = remote {
@@ -232,18 +237,21 @@ impl PeerLink {
     fn tell(&self, inbound: InboundBinding, append: impl FnOnce(&mut SendHalf)) {
         let mut outbound = self.lock();
         if let Some(connection) = outbound.connection(inbound.generation) {
-            append(&mut connection.send);
+            connection.reply(append);
             self.write(outbound);
         }
     }
 
-    /// Appends to a bound remote's connection, and writes.
-    fn signal(&self, remote: &Remote, append: impl FnOnce(&mut SendHalf, BindingId)) {
+    /// Passes a signal on; where the link is being dialled again, with the next connection.
+    fn signal(&self, remote: &Remote, signal: Signal) {
         let mut outbound = self.lock();
-        if let Some(up) = outbound.up() {
-            up.bind(remote);
-            append(&mut up.send, remote.binding());
-            self.write(outbound);
+        match outbound.take_up() {
+            Ok(up) => {
+                up.signal(remote, signal);
+                self.write(outbound);
+            }
+            Err(LinkRefusal::Reconnecting) => outbound.keep(remote.binding(), signal),
+            Err(_) => {}
         }
     }
 
@@ -285,6 +293,12 @@ impl PeerLink {
     }
 }
 
+impl fmt::Debug for PeerLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PeerLink({})", self.peer)
+    }
+}
+
 impl Link for PeerLink {
     fn peer(&self) -> &NodeId {
         &self.peer
@@ -296,7 +310,7 @@ impl Link for PeerLink {
 
     fn attach(self: Arc<Self>, actor: Resolved) -> Result<Arc<Remote>, LinkRefusal> {
         let mut outbound = self.lock();
-        if let State::Down(down) = outbound.state {
+        if let Some(down) = outbound.down() {
             return Err(down.into());
         }
         if let Some(remote) = outbound.remotes.find(actor.actor) {
@@ -318,22 +332,26 @@ impl Link for PeerLink {
         let mut outbound = self.lock();
         let up = outbound.take_up()?;
         up.bind(remote);
-        match up.send.send(remote.binding(), &mut (), encode) {
-            Ok(()) => {
-                self.write(outbound);
-                Ok(())
-            }
+        let sent = up.send.send(remote.binding(), &mut (), encode);
+        // Also where the message was refused: it may have been the binding's first.
+        self.write(outbound);
+        match sent {
+            Ok(()) => Ok(()),
             Err(SendRefused::Wire(error)) => Err(error.into()),
             Err(_) => Err(LinkRefusal::NoCredit),
         }
     }
 
+    fn refusal(&self) -> Option<LinkRefusal> {
+        self.lock().take_up().err()
+    }
+
     fn stop(&self, remote: &Remote) {
-        self.signal(remote, SendHalf::stop);
+        self.signal(remote, Signal::Stop);
     }
 
     fn kill(&self, remote: &Remote) {
-        self.signal(remote, SendHalf::kill);
+        self.signal(remote, Signal::Kill);
     }
 
     fn detach(&self, binding: BindingId) {
@@ -377,64 +395,5 @@ impl Link for PeerLink {
             // The sender is dropped when the connection is lost.
             answer.await.map_err(|_| LinkRefusal::Reconnecting)
         })
-    }
-}
-
-impl Connection {
-    /// Binds the remote's id on this connection, where it is not yet.
-    fn bind(&mut self, remote: &Remote) {
-        if self.send.is_bound(remote.binding()) {
-            return;
-        }
-        let actor = remote.described();
-        let bind = Bind {
-            actor: actor.actor,
-            key: actor.key,
-            fingerprint: actor.fingerprint,
-            type_name: actor.type_name.clone(),
-        };
-        self.send
-            .bind(remote.binding(), &bind, actor.capacity_messages);
-    }
-}
-
-impl Outbound {
-    fn up(&mut self) -> Option<&mut Connection> {
-        match &mut self.state {
-            State::Up(connection) => Some(connection),
-            State::Reconnecting | State::Down(_) => None,
-        }
-    }
-
-    /// The connection, or why there is none.
-    fn take_up(&mut self) -> Result<&mut Connection, LinkRefusal> {
-        match &mut self.state {
-            State::Up(connection) => Ok(connection),
-            State::Reconnecting => Err(LinkRefusal::Reconnecting),
-            State::Down(down) => Err((*down).into()),
-        }
-    }
-
-    fn connection(&mut self, generation: u32) -> Option<&mut Connection> {
-        self.up().filter(|up| up.generation == generation)
-    }
-
-    /// Reports what was in flight on a connection that is gone, and forgets its questions.
-    fn report_unknown(&mut self, peer: &NodeId, lost: &Connection) {
-        let unknown = lost.send.totals().in_flight;
-        self.questions.clear();
-        self.remotes.release_all();
-        if unknown > 0 {
-            tracing::warn!(%peer, unknown, "a connection was lost with messages in flight");
-        }
-    }
-}
-
-impl From<Down> for LinkRefusal {
-    fn from(down: Down) -> Self {
-        match down {
-            Down::Dead => Self::NodeDown,
-            Down::Replaced => Self::Stale,
-        }
     }
 }

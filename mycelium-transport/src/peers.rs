@@ -14,32 +14,67 @@ use tokio::{select, time};
 
 use crate::{
     PeerAddr,
+    connection::Dialler,
     driver::{self, Ending, Joined},
     handshake::{Established, HandshakeError, shake_hands},
-    link::{Down, PeerLink},
+    link::PeerLink,
+    outbound::{Down, Released},
     socket::Socket,
 };
 
 /// How long a peer whose link was lost may take to come back before it counts as down.
 const DOWN_AFTER: Duration = Duration::from_secs(2);
 
+/// Where a node listens; its transport fills it in.
+#[derive(Default)]
+pub(crate) struct Addresses(Mutex<Vec<PeerAddr>>);
+
+impl Addresses {
+    pub(crate) fn add(&self, address: PeerAddr) {
+        self.lock().push(address);
+    }
+
+    pub(crate) fn all(&self) -> Vec<PeerAddr> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<PeerAddr>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The links of a node, and what it tells about itself when it makes one.
+///
+/// Held by the tasks that listen, dial and drive, and not by the node: it holds the node.
 pub(crate) struct Peers {
     node: Node,
     limits: Limits,
     boot_id: u128,
-    addresses: Mutex<Vec<PeerAddr>>,
-    /// By the peer's name: two nodes of one name are never linked at once.
-    links: Mutex<HashMap<NodeName, Arc<PeerLink>>>,
+    addresses: Arc<Addresses>,
+    /// By the peer's name: two nodes of one name are never linked at once. The lock is taken
+    /// before that of a link, and guards against a link that ends while it is connected.
+    links: Mutex<Links>,
+}
+
+type Links = HashMap<NodeName, Arc<PeerLink>>;
+
+/// Why a connection is not made.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The peer is told.
+    Close(CloseReason),
+    /// The pair has a connection that is to stay.
+    Linked(Arc<PeerLink>),
 }
 
 impl Peers {
     pub(crate) fn new(node: Node) -> Self {
+        let addresses = node.extensions().get_or_insert_with(Addresses::default);
         Self {
             node,
             limits: Limits::default(),
             boot_id: boot_id(),
-            addresses: Mutex::default(),
+            addresses,
             links: Mutex::default(),
         }
     }
@@ -48,35 +83,46 @@ impl Peers {
         &self.node
     }
 
-    pub(crate) fn listens_at(&self, address: PeerAddr) {
-        self.addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(address);
-    }
-
-    pub(crate) fn addresses(&self) -> Vec<PeerAddr> {
-        self.addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Makes a connection to a peer out of a fresh socket.
-    pub(crate) async fn introduce(&self, socket: Socket) -> Result<Established, HandshakeError> {
+    ///
+    /// # Cancel safety
+    ///
+    /// The peer sees a lost connection when the future is dropped.
+    pub(crate) async fn introduce(
+        &self,
+        socket: Socket,
+        dialler: Dialler,
+    ) -> Result<Established, HandshakeError> {
         let hello = self.hello();
-        shake_hands(socket, &hello, self.limits, |peer| self.admit(peer)).await
+        let admit = |peer: &Hello| self.admit(&self.links(), peer, dialler);
+        select! {
+            established = shake_hands(socket, &hello, self.limits, admit) => established,
+            () = self.node.closing().cancelled() => Err(HandshakeError::Closing),
+        }
     }
 
     /// Makes a connection part of the link of its pair, which is up from here on.
     ///
     /// # Errors
     ///
-    /// Another life of the peer took the name while the hands were shaken.
-    pub(crate) fn join(&self, established: Established) -> Result<Joined, CloseReason> {
-        let link = self.adopt(&established.hello)?;
+    /// Another connection, or another life of the peer, came first while the hands were shaken.
+    pub(crate) fn join(
+        &self,
+        established: Established,
+        dialler: Dialler,
+    ) -> Result<Joined, HandshakeError> {
+        let mut links = self.links();
+        self.admit(&links, &established.hello, dialler)?;
+        let (link, replaced) = self.adopt(&mut links, &established.hello);
         let socket = Arc::new(established.socket);
-        let generation = link.connect(established.send, Arc::clone(&socket));
+        let (generation, released) = link.connect(dialler, established.send, Arc::clone(&socket));
+        drop(links);
+        replaced.wake();
+        released.wake();
         Ok(Joined {
             link,
             socket,
@@ -89,51 +135,58 @@ impl Peers {
     pub(crate) async fn drive(self: &Arc<Self>, joined: Joined) {
         let (link, generation) = (Arc::clone(&joined.link), joined.generation);
         match driver::drive(&self.node, joined).await {
-            Ending::Closed(reason) if reason.is_orderly() => self.drop_link(&link, Down::Dead),
+            Ending::Closed(reason) if reason.is_orderly() => self.give_up(&link),
             _ => self.await_return(link, generation),
         }
     }
 
-    /// The peer is not coming back.
-    pub(crate) fn drop_link(&self, link: &Arc<PeerLink>, down: Down) {
+    /// The peer is not coming back, unless it is back already.
+    pub(crate) fn give_up(&self, link: &Arc<PeerLink>) {
         let mut links = self.links();
-        if links
-            .get(link.peer().name())
-            .is_some_and(|known| Arc::ptr_eq(known, link))
-        {
-            links.remove(link.peer().name());
+        if !link.is_up() && is_known(&links, link) {
+            let released = self.retire(&mut links, link, Down::Dead);
+            drop(links);
+            released.wake();
         }
-        drop(links);
-        self.node.remove_link(link.peer());
-        link.end(down);
-        tracing::info!(peer = %link.peer(), ?down, "a node is down");
     }
 
     /// Whether a connection to this peer may be made.
-    fn admit(&self, hello: &Hello) -> Result<(), CloseReason> {
+    ///
+    /// When both nodes dial each other, the connections of the one whose name comes first count:
+    /// both sides choose the same one. A later connection of the same side replaces the one before,
+    /// whose loss was only noticed over there yet.
+    fn admit(&self, links: &Links, hello: &Hello, dialler: Dialler) -> Result<(), Refusal> {
         let name = hello.node.name();
-        if name == self.node.id().name() {
-            return Err(CloseReason::DuplicateNode(name.clone()));
+        let own_name = self.node.id().name();
+        if name == own_name {
+            return Err(Refusal::Close(CloseReason::DuplicateNode(name.clone())));
         }
-        let links = self.links();
-        match links.get(name) {
-            Some(link) if *link.peer() != hello.node && link.is_up() => {
-                Err(CloseReason::DuplicateNode(name.clone()))
-            }
-            _ => Ok(()),
+        let Some(link) = links.get(name) else {
+            return Ok(());
+        };
+        let Some(dialled_by) = link.dialler() else {
+            return Ok(());
+        };
+        if *link.peer() != hello.node {
+            return Err(Refusal::Close(CloseReason::DuplicateNode(name.clone())));
+        }
+        let counts = (dialler == Dialler::Us) == (own_name.as_str() < name.as_str());
+        if dialler == dialled_by || counts {
+            Ok(())
+        } else {
+            Err(Refusal::Linked(Arc::clone(link)))
         }
     }
 
-    /// The link of the pair, made where this life of the peer is met for the first time.
-    fn adopt(&self, hello: &Hello) -> Result<Arc<PeerLink>, CloseReason> {
-        self.admit(hello)?;
-        let mut links = self.links();
+    /// The link of the pair, made where this life of the peer is met for the first time; and whom
+    /// to tell that the life before it is over.
+    fn adopt(&self, links: &mut Links, hello: &Hello) -> (Arc<PeerLink>, Released) {
         let known = links.get(hello.node.name()).cloned();
-        if let Some(link) = &known
-            && *link.peer() == hello.node
-        {
-            return Ok(Arc::clone(link));
-        }
+        let replaced = match known {
+            Some(link) if *link.peer() == hello.node => return (link, Released::default()),
+            Some(before) => self.retire(links, &before, Down::Replaced),
+            None => Released::default(),
+        };
         let message_bytes = self.limits.message_bytes.min(hello.message_limit_bytes);
         let limits = Limits {
             message_bytes,
@@ -141,13 +194,17 @@ impl Peers {
         };
         let link = PeerLink::new(&self.node, hello.node.clone(), LinkKind::Unix, limits);
         links.insert(hello.node.name().clone(), Arc::clone(&link));
-        drop(links);
-        if let Some(before) = known {
-            self.drop_link(&before, Down::Replaced);
-        }
         self.node.add_link(Arc::clone(&link) as Arc<dyn Link>);
         tracing::info!(peer = %link.peer(), "linked to a node");
-        Ok(link)
+        (link, replaced)
+    }
+
+    /// Forgets a link that is known, for good.
+    fn retire(&self, links: &mut Links, link: &Arc<PeerLink>, down: Down) -> Released {
+        links.remove(link.peer().name());
+        self.node.remove_link(link.peer());
+        tracing::info!(peer = %link.peer(), ?down, "a node is down");
+        link.end(down)
     }
 
     /// Declares the peer down unless it comes back in time.
@@ -159,7 +216,7 @@ impl Peers {
                 () = peers.node.closing().cancelled() => {}
             }
             if link.is_reconnecting_since(generation) {
-                peers.drop_link(&link, Down::Dead);
+                peers.give_up(&link);
             }
         });
     }
@@ -173,16 +230,22 @@ impl Peers {
             pid: getpid().as_raw_nonzero().get().unsigned_abs(),
             message_limit_bytes: self.limits.message_bytes,
             addresses: self
-                .addresses()
+                .addresses
+                .all()
                 .iter()
                 .map(|address| address.to_string().into())
                 .collect(),
         }
     }
 
-    fn links(&self) -> MutexGuard<'_, HashMap<NodeName, Arc<PeerLink>>> {
+    fn links(&self) -> MutexGuard<'_, Links> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_known(links: &Links, link: &Arc<PeerLink>) -> bool {
+    let known = links.get(link.peer().name());
+    known.is_some_and(|known| Arc::ptr_eq(known, link))
 }
 
 /// The random id of this boot of the host (random(4)); 0 where the host does not tell.

@@ -8,7 +8,13 @@ use std::{
 use mycelium_core::{Node, NodeBuilder, Plugin, PluginError, Starting};
 use tokio::task::JoinSet;
 
-use crate::{PeerAddr, dialer::Dialer, listener::listen, peers::Peers, unix_dir::UnixDir};
+use crate::{
+    PeerAddr,
+    dialer::Dialer,
+    listener::listen,
+    peers::{Addresses, Peers},
+    unix_dir::UnixDir,
+};
 
 /// The links of a node, as set up by [`BuildTransport`].
 #[derive(Default)]
@@ -55,17 +61,15 @@ pub trait TransportNode {
 
 impl TransportNode for Node {
     fn addresses(&self) -> Vec<PeerAddr> {
-        let peers = self.extensions().get::<Peers>();
-        peers.map_or_else(Vec::new, |peers| peers.addresses())
+        let addresses = self.extensions().get::<Addresses>();
+        addresses.map_or_else(Vec::new, |addresses| addresses.all())
     }
 }
 
 impl Plugin for Transport {
     fn start(self: Box<Self>, node: &Node) -> Starting<'_> {
         Box::pin(async move {
-            let peers = node
-                .extensions()
-                .get_or_insert_with(|| Peers::new(node.clone()));
+            let peers = Arc::new(Peers::new(node.clone()));
             if let Some(dir) = &self.unix_dir {
                 start_unix(node, &peers, dir)?;
             }
@@ -85,7 +89,8 @@ impl Plugin for Transport {
 fn start_unix(node: &Node, peers: &Arc<Peers>, dir: &Path) -> Result<(), PluginError> {
     let _on_runtime = node.runtime().enter();
     let (place, listener) = UnixDir::listen(dir, node.id().name())?;
-    peers.listens_at(PeerAddr::Unix(place.socket().to_owned()));
+    let address = PeerAddr::Unix(place.socket().to_owned());
+    peers.addresses().add(address);
     node.spawn_task(listen(Arc::clone(peers), listener, place));
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! [`Socket`]: the bytes of one connection, read and written without blocking.
 
-use std::io;
+use std::{io, net::Shutdown};
 
 use bytes::BytesMut;
 use rustix::process::geteuid;
+use socket2::SockRef;
 use tokio::net::UnixStream;
 
 /// A connected socket that any thread may write to while a task reads.
@@ -40,6 +41,12 @@ impl Socket {
                 read => return read,
             }
         }
+    }
+
+    /// Tells the peer that nothing more comes.
+    pub(crate) fn end_writing(&self) {
+        // A socket that is no longer connected has told it already.
+        let _ = SockRef::from(&self.0).shutdown(Shutdown::Write);
     }
 
     /// Writes what the kernel takes now, perhaps nothing.
