@@ -109,10 +109,16 @@ pub trait Link: Send + Sync + 'static {
     /// [`LinkRefusal`]; nothing is left in the buffer then.
     fn try_send(&self, remote: &Remote, encode: Encode<'_>) -> Result<(), LinkRefusal>;
 
-    /// Asks the peer to stop the actor, after the messages sent before.
+    /// Why no message can be sent to the peer now, whatever its credit; `None` while it can.
+    fn refusal(&self) -> Option<LinkRefusal> {
+        None
+    }
+
+    /// Asks the peer to stop the actor, after the messages sent before. While the link is dialled
+    /// again, the request waits for it.
     fn stop(&self, remote: &Remote);
 
-    /// Asks the peer to kill the actor.
+    /// Asks the peer to kill the actor; as [`stop`](Self::stop) where the link is dialled again.
     fn kill(&self, remote: &Remote);
 
     /// The last ref of the binding is gone.

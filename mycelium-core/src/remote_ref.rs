@@ -91,7 +91,10 @@ impl<M: Message> RemoteRef<M> {
             Err(no_way) => return Err(self.explain(no_way, message)),
         };
         if !remote.may_try(None) {
-            return Err(SendError::Full(message));
+            // Those who wait may wait for the link; and where the actor or its node is gone they
+            // are only on their way out.
+            let refusal = remote.link.refusal().unwrap_or(LinkRefusal::NoCredit);
+            return Err(self.explain(NoWay::Refused(refusal), message));
         }
         self.encode(remote, &message)
             .map_err(|no_way| self.explain(no_way, message))

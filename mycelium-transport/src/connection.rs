@@ -5,7 +5,7 @@ use std::{mem, sync::Arc, time::Duration};
 use mycelium_wire::{CloseReason, Resolved, SendHalf, rkyv::util::AlignedVec};
 use quanta::Instant;
 use tokio::sync::Notify;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use crate::socket::Socket;
 
@@ -15,6 +15,10 @@ const QUIET: Duration = Duration::from_micros(2);
 
 /// The most questions for names that may be open on one link, in either direction.
 pub(crate) const OPEN_QUESTIONS: usize = 1_024;
+
+/// The most frames that may wait for a peer which asks for them and does not read them: several
+/// for each of its bindings.
+const UNREAD_ANSWERS: usize = 1 << 18;
 
 /// Where the bytes of the outbound buffer go.
 pub(crate) struct Connection {
@@ -33,12 +37,13 @@ pub(crate) struct Connection {
     /// Ends the reader, and tells the peer the reason.
     pub(crate) failure: Option<CloseReason>,
     pub(crate) failed: CancellationToken,
-    /// Fires when this is dropped: the link has lost the connection.
-    lost: CancellationToken,
-    _lost_on_drop: DropGuard,
     is_closing: bool,
-    /// Answers in the outbound buffer.
+    /// The socket takes no more bytes; what the peer wrote before is still read.
+    is_broken: bool,
+    /// Answers to questions in the outbound buffer.
     pending_answers: usize,
+    /// What else the peer's frames called forth, in the outbound buffer.
+    pending_replies: usize,
 }
 
 /// Whose turn it is to write: what is appended now is theirs to write as well.
@@ -84,7 +89,6 @@ pub(crate) struct Errand {
 
 impl Connection {
     pub(crate) fn new(generation: u32, send: SendHalf, socket: Arc<Socket>) -> Self {
-        let lost = CancellationToken::new();
         Self {
             generation,
             send,
@@ -96,20 +100,15 @@ impl Connection {
             writable: Arc::new(Notify::new()),
             failure: None,
             failed: CancellationToken::new(),
-            _lost_on_drop: lost.clone().drop_guard(),
-            lost,
             is_closing: false,
+            is_broken: false,
             pending_answers: 0,
+            pending_replies: 0,
         }
     }
 
     pub(crate) fn socket(&self) -> Arc<Socket> {
         Arc::clone(&self.socket)
-    }
-
-    /// Fires when the link has lost this connection.
-    pub(crate) fn lost(&self) -> CancellationToken {
-        self.lost.clone()
     }
 
     /// Decides who writes what was appended to the outbound buffer: the caller, where it gets an
@@ -168,6 +167,27 @@ impl Connection {
         self.spare = batch.bytes;
     }
 
+    /// Whether messages may be appended: they would reach the peer.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.is_closing && !self.is_broken
+    }
+
+    /// The socket takes no more bytes: senders wait for the next one, the reader ends.
+    pub(crate) fn break_off(&mut self) {
+        self.is_broken = true;
+        self.failed.cancel();
+    }
+
+    /// Appends what a frame of the peer's called forth.
+    pub(crate) fn reply(&mut self, append: impl FnOnce(&mut SendHalf)) {
+        self.pending_replies += 1;
+        if self.pending_replies > UNREAD_ANSWERS {
+            let limit = UNREAD_ANSWERS;
+            return self.fail(CloseReason::TooManyQuestions { limit });
+        }
+        append(&mut self.send);
+    }
+
     /// Appends the answer to a question of the peer's.
     pub(crate) fn answer(
         &mut self,
@@ -210,6 +230,7 @@ impl Connection {
 
     fn take_pending(&mut self) -> Batch {
         self.pending_answers = 0;
+        self.pending_replies = 0;
         let mut bytes = mem::take(&mut self.spare);
         let is_pending = self.send.poll_transmit(&mut bytes);
         debug_assert!(is_pending, "asked for only when bytes are pending");

@@ -3,13 +3,17 @@
 use std::{error::Error, io, path::Path, sync::Arc, time::Duration};
 
 use mycelium_wire::{CloseReason, Hello, NodeId};
-use tokio::{net::UnixStream, select, time};
+use tokio::{
+    net::UnixStream,
+    select,
+    time::{self, Instant},
+};
 
 use crate::{
     PeerAddr, TransportError,
     driver::Joined,
     handshake::{HANDSHAKE_TIMEOUT, HandshakeError},
-    link::{Down, PeerLink},
+    link::PeerLink,
     memory,
     pairs::ProposeError,
     peers::Peers,
@@ -22,6 +26,9 @@ const BACKOFF_MIN: Duration = Duration::from_millis(10);
 
 /// The greatest bound of a pause between two tries.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+/// A connection that held for this long was a success: the pauses start anew.
+const STABLE_AFTER: Duration = Duration::from_millis(100);
 
 /// How long a peer's Unix socket may take to answer before its TCP connection is used.
 const UNIX_ANSWER: Duration = Duration::from_secs(1);
@@ -82,19 +89,37 @@ impl Dialer {
     /// Drives one connection after the other until the node closes.
     async fn keep(mut self, first: Option<Joined>) {
         let mut joined = first;
-        let node = self.peers.node().clone();
-        while !node.closing().is_cancelled() {
+        let closing = self.peers.node().closing().clone();
+        loop {
             if let Some(joined) = joined.take() {
-                self.backoff = BACKOFF_MIN;
-                self.peers.drive(joined).await;
-            } else {
-                self.pause().await;
+                self.drive(joined).await;
+            }
+            select! {
+                () = self.rest() => {}
+                () = closing.cancelled() => return,
             }
             select! {
                 dialled = self.dial() => joined = dialled,
-                () = node.closing().cancelled() => return,
+                () = closing.cancelled() => return,
             }
         }
+    }
+
+    async fn drive(&mut self, joined: Joined) {
+        let since = Instant::now();
+        self.peers.drive(joined).await;
+        if since.elapsed() >= STABLE_AFTER {
+            self.backoff = BACKOFF_MIN;
+        }
+    }
+
+    /// Waits until it is time to try: not while another connection keeps the link up, nor at once
+    /// after a failure.
+    async fn rest(&mut self) {
+        if let Some(link) = &self.link {
+            link.wait_for_loss().await;
+        }
+        self.pause().await;
     }
 
     /// Tries once, unless the peer is linked already.
@@ -123,9 +148,12 @@ impl Dialer {
             }
             // Nobody listens at the peer's address any more: it is not coming back.
             DialError::Refused(_) => {
-                if let Some(link) = self.link.take().filter(|link| !link.is_up()) {
-                    self.peers.drop_link(&link, Down::Dead);
+                if let Some(link) = self.link.take() {
+                    self.peers.give_up(&link);
                 }
+            }
+            DialError::Handshake(HandshakeError::Closed(reason)) if !reason.is_orderly() => {
+                tracing::warn!(address = %self.address, %reason, "a peer cannot be linked to");
             }
             _ => {}
         }
@@ -177,25 +205,12 @@ impl Dialer {
         Ok(self.peers.propose(found).await?)
     }
 
-    /// Waits while the peer is linked by another connection, else with full jitter: anything up
-    /// to a bound that doubles with each failure, so that many who lost the same peer do not come
-    /// back at once.
+    /// Waits with full jitter: anything up to a bound that doubles with each failure, so that
+    /// many who lost the same peer do not come back at once.
     async fn pause(&mut self) {
-        let lost = self.link.as_ref().and_then(|link| link.lost());
-        let pause = async {
-            if let Some(lost) = lost {
-                self.backoff = BACKOFF_MIN;
-                lost.cancelled().await;
-            } else {
-                let pause = self.backoff.mul_f64(rand::random());
-                self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
-                time::sleep(pause).await;
-            }
-        };
-        select! {
-            () = pause => {}
-            () = self.peers.node().closing().cancelled() => {}
-        }
+        let pause = self.backoff.mul_f64(rand::random());
+        self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
+        time::sleep(pause).await;
     }
 }
 

@@ -6,6 +6,7 @@ use std::{io, sync::Arc, time::Duration};
 use mycelium_core::{Inbound, Link, Node};
 use mycelium_wire::{CloseReason, Event, ReceiveHalf};
 use tokio::{select, task::coop, time};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     connection::{Connection, Next},
@@ -40,32 +41,45 @@ pub(crate) async fn drive(node: &Node, joined: Joined) -> Ending {
         receive,
         generation,
     } = joined;
+    let failed = link.with_connection(generation, |up| up.failed.clone());
+    let Some(failed) = failed else {
+        return Ending::Lost(superseded());
+    };
     let writer = Writer {
         link: Arc::clone(&link),
         socket: Arc::clone(&socket),
         generation,
     };
-    let writing = node.runtime().spawn(writer.run());
+    let mut writing = node.runtime().spawn(writer.run());
     link.flush();
 
-    // The reader of the connection before this one lets go of the inbound side when it ends.
-    let mut inbound = link.inbound.lock().await;
-    inbound.connected(generation);
-    let mut reader = Reader {
-        link: &link,
-        inbound: &mut inbound,
-        socket: &socket,
-        receive,
-        generation,
+    // The reader of the connection before this one lets go of the inbound side when it ends. One
+    // that has been replaced itself must not come after its successor.
+    let inbound = select! {
+        biased;
+        () = failed.cancelled() => None,
+        inbound = link.inbound.lock() => Some(inbound),
     };
-    let ending = reader.run(node).await;
-    inbound.disconnected();
-    drop(inbound);
-
-    if say_goodbye(&link, generation, &ending) {
-        // A peer that does not read its last bytes is not waited for longer.
-        let _ = time::timeout(FAREWELL, writing).await;
+    let ending = if let Some(mut inbound) = inbound {
+        inbound.connected(generation);
+        let mut reader = Reader {
+            link: &link,
+            inbound: &mut inbound,
+            socket: &socket,
+            receive,
+            generation,
+        };
+        let ending = reader.run(node, &failed).await;
+        inbound.disconnected();
+        ending
     } else {
+        Ending::Lost(superseded())
+    };
+
+    let has_left = say_goodbye(&link, generation, &ending)
+        && time::timeout(FAREWELL, &mut writing).await.is_ok();
+    if !has_left {
+        // A peer that does not read its last bytes is not waited for longer.
         writing.abort();
     }
     link.disconnect(generation);
@@ -95,18 +109,28 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn run(&mut self, node: &Node) -> Ending {
-        let (link, generation) = (Arc::clone(self.link), self.generation);
-        let failed = link.with_connection(generation, |up| up.failed.clone());
-        let Some(failed) = failed else {
-            return Ending::Lost(superseded());
-        };
+    async fn run(&mut self, node: &Node, failed: &CancellationToken) -> Ending {
+        select! {
+            ending = self.read_on() => return ending,
+            () = failed.cancelled() => {}
+            () = node.closing().cancelled() => return Ending::Closed(CloseReason::Requested),
+        }
+        let failure = self
+            .link
+            .with_connection(self.generation, |up| up.failure.take());
+        match failure.flatten() {
+            Some(reason) => Ending::Closed(reason),
+            None => self.read_rest(node).await,
+        }
+    }
+
+    /// Nothing more can be written, or another connection has taken over: what the peer wrote
+    /// before still counts. A peer that closed in an orderly way said so in its last bytes.
+    async fn read_rest(&mut self, node: &Node) -> Ending {
+        self.socket.end_writing();
         select! {
             ending = self.read_on() => ending,
-            () = failed.cancelled() => {
-                let failure = link.with_connection(generation, |up| up.failure.take());
-                failure.flatten().map_or_else(|| Ending::Lost(superseded()), Ending::Closed)
-            }
+            () = time::sleep(FAREWELL) => Ending::Lost(superseded()),
             () = node.closing().cancelled() => Ending::Closed(CloseReason::Requested),
         }
     }
@@ -144,14 +168,14 @@ fn handle(
 ) -> Result<(), CloseReason> {
     match event {
         Event::Message { binding, frame } => inbound.message(binding, frame),
-        Event::Credit { binding, credit } => link.credited(binding, credit)?,
+        Event::Credit { binding, credit } => link.credited(generation, binding, credit)?,
         Event::Bind { binding, bind } => inbound.bind(binding, &bind, link.message_limit_bytes()),
-        Event::Bound { binding, window } => link.bound(binding, window)?,
+        Event::Bound { binding, window } => link.bound(generation, binding, window)?,
         Event::Stop { binding } => inbound.stop(binding),
         Event::Kill { binding } => inbound.kill(binding),
-        Event::Ended { binding, reason } => link.actor_ended(binding, reason)?,
+        Event::Ended { binding, reason } => link.actor_ended(generation, binding, reason)?,
         Event::Unbind { binding } => inbound.unbind(binding),
-        Event::Unbound { binding } => link.unbound_by_peer(binding)?,
+        Event::Unbound { binding } => link.unbound_by_peer(generation, binding)?,
         Event::Resolve { request, name } => {
             link.answer(generation, request, inbound.resolve(name).as_ref())?;
         }
@@ -200,7 +224,7 @@ impl Writer {
                 Some(Next::Write(batch)) => {
                     if self.socket.write_all(batch.rest()).await.is_err() {
                         self.link
-                            .with_connection(self.generation, |up| up.failed.cancel());
+                            .with_connection(self.generation, Connection::break_off);
                         return;
                     }
                     self.link

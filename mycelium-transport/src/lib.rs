@@ -14,6 +14,7 @@ mod handshake;
 mod link;
 mod listener;
 mod memory;
+mod outbound;
 mod pairs;
 mod peers;
 mod pipe;

@@ -6,8 +6,8 @@
 //! takes all that gathered in one write.
 
 use std::{
-    collections::HashMap,
-    mem,
+    fmt,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
@@ -19,15 +19,14 @@ use mycelium_core::{
     PendingAsk, Remote,
 };
 use mycelium_wire::{
-    Bind, BindingId, CloseReason, Credit, EndReason, EndedBinding, Limits, NodeId, ReplyFailure,
+    BindingId, CloseReason, Credit, EndReason, EndedBinding, Limits, NodeId, ReplyFailure,
     Resolved, SendHalf, SendRefused, Window,
 };
-use tokio::sync::{Mutex as AsyncMutex, oneshot};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Mutex as AsyncMutex, Notify, oneshot};
 
 use crate::{
     connection::{Connection, Errand, OPEN_QUESTIONS},
-    remotes::Remotes,
+    outbound::{Down, Outbound, Released, Signal},
     socket::Socket,
 };
 
@@ -37,98 +36,49 @@ const UNREAD_REPLY_BYTES: usize = 16 << 20;
 /// The link to one life of one peer.
 pub(crate) struct PeerLink {
     peer: NodeId,
-    limits: Limits,
-    /// What the last connection was made of. Beside the lock: refs are encoded under it.
+    /// Whether the last connection was over TCP: a pair may find a better way when it links again.
     is_tcp: AtomicBool,
+    limits: Limits,
     /// Everything that senders touch. Never held across an await or a write.
     outbound: Mutex<Outbound>,
     /// What the reader brings in; it goes from one connection's reader to the next one's.
     pub(crate) inbound: AsyncMutex<Inbound>,
-}
-
-struct Outbound {
-    state: State,
-    remotes: Remotes,
-    last_generation: u32,
-    questions: HashMap<u64, oneshot::Sender<Option<Resolved>>>,
-    next_question: u64,
-    /// The asks that wait for answers, and what else messages are encoded with.
-    ports: EncodePorts,
-}
-
-enum State {
-    Up(Box<Connection>),
-    Reconnecting,
-    Down(Down),
-}
-
-/// Why a peer is not coming back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Down {
-    /// It exited, or was silent for too long.
-    Dead,
-    /// Another life of the node has taken its place.
-    Replaced,
+    /// Notifies all who wait for it when a connection is gone.
+    lost: Notify,
 }
 
 impl PeerLink {
     pub(crate) fn new(node: &Node, peer: NodeId, kind: LinkKind, limits: Limits) -> Arc<Self> {
         Arc::new_cyclic(|me: &Weak<Self>| {
             let link = me.clone() as Weak<dyn Link>;
-            let outbound = Outbound {
-                state: State::Reconnecting,
-                remotes: Remotes::default(),
-                last_generation: 0,
-                questions: HashMap::new(),
-                next_question: 0,
-                ports: EncodePorts::new(node.clone(), link.clone()),
-            };
+            let ports = EncodePorts::new(node.clone(), link.clone());
             Self {
                 peer,
-                limits,
                 is_tcp: AtomicBool::new(kind == LinkKind::Tcp),
-                outbound: Mutex::new(outbound),
+                limits,
+                outbound: Mutex::new(Outbound::new(ports)),
                 inbound: AsyncMutex::new(Inbound::new(node.clone(), link)),
+                lost: Notify::new(),
             }
         })
     }
 
-    /// A connection is up. The one before it, if there still is one, ends.
-    pub(crate) fn connect(&self, send: SendHalf, socket: Arc<Socket>) -> u32 {
-        let mut outbound = self.lock();
-        outbound.last_generation += 1;
-        let generation = outbound.last_generation;
+    /// A connection is up. The one before it, if there still is one, ends. The link must not have
+    /// ended.
+    pub(crate) fn connect(&self, send: SendHalf, socket: Arc<Socket>) -> (u32, Released) {
         // Relaxed: whoever makes a ref meanwhile gets the kind of one connection or the other.
         self.is_tcp
             .store(socket.kind() == LinkKind::Tcp, Ordering::Relaxed);
-        let connection = Box::new(Connection::new(generation, send, socket));
-        let before = mem::replace(&mut outbound.state, State::Up(connection));
-        let asks = match &before {
-            State::Up(before) => {
-                before.failed.cancel();
-                outbound.lose(&self.peer, before)
-            }
-            State::Reconnecting | State::Down(_) => Vec::new(),
-        };
-        let remotes = outbound.remotes.living();
-        drop(outbound);
-        asks.into_iter().for_each(PendingAsk::lose);
-        for remote in remotes {
-            remote.wake();
-        }
-        generation
+        let make = |generation| Connection::new(generation, send, socket);
+        self.lock().connect(&self.peer, make)
     }
 
     /// A connection is gone; the peer may come back.
     pub(crate) fn disconnect(&self, generation: u32) {
-        let mut outbound = self.lock();
-        if outbound.connection(generation).is_none() {
-            return;
-        }
-        if let State::Up(lost) = mem::replace(&mut outbound.state, State::Reconnecting) {
-            let asks = outbound.lose(&self.peer, &lost);
-            drop(outbound);
-            asks.into_iter().for_each(PendingAsk::lose);
+        let released = self.lock().disconnect(&self.peer, generation);
+        if let Some(released) = released {
+            self.lost.notify_waiters();
+            released.wake();
         }
     }
 
@@ -137,38 +87,32 @@ impl PeerLink {
         self.limits.message_bytes
     }
 
-    /// The peer is gone for good: whoever waits is told.
-    pub(crate) fn end(&self, down: Down) {
-        let mut outbound = self.lock();
-        let before = mem::replace(&mut outbound.state, State::Down(down));
-        let asks = match &before {
-            State::Up(before) => {
-                before.failed.cancel();
-                outbound.lose(&self.peer, before)
-            }
-            State::Reconnecting | State::Down(_) => Vec::new(),
-        };
-        let remotes = outbound.remotes.living();
-        drop(outbound);
-        asks.into_iter().for_each(PendingAsk::bury);
-        for remote in remotes {
-            remote.wake();
-        }
+    /// The peer is gone for good: whoever waits is to be told.
+    pub(crate) fn end(&self, down: Down) -> Released {
+        let released = self.lock().end(&self.peer, down);
+        self.lost.notify_waiters();
+        released
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        matches!(self.lock().state, State::Up(_))
+        self.lock().up().is_some()
     }
 
-    /// Fires when the connection that is up now is lost; there may be none.
-    pub(crate) fn lost(&self) -> Option<CancellationToken> {
-        self.lock().up().map(|up| up.lost())
+    /// Waits until the link has no connection.
+    pub(crate) async fn wait_for_loss(&self) {
+        loop {
+            let mut lost = pin!(self.lost.notified());
+            lost.as_mut().enable();
+            if !self.is_up() {
+                return;
+            }
+            lost.await;
+        }
     }
 
     /// Whether the peer is still awaited, after the connection of this generation was lost.
     pub(crate) fn is_reconnecting_since(&self, generation: u32) -> bool {
-        let outbound = self.lock();
-        matches!(outbound.state, State::Reconnecting) && outbound.last_generation == generation
+        self.lock().is_reconnecting_since(generation)
     }
 
     /// Runs `act` on the connection of this generation, if it is still up.
@@ -185,32 +129,52 @@ impl PeerLink {
         self.write(self.lock());
     }
 
-    /// Our binding has more room from now on.
-    pub(crate) fn bound(&self, binding: BindingId, window: Window) -> Result<(), CloseReason> {
-        self.relay(binding, |send| send.handle_bound(binding, window))
+    /// Our binding has more room from now on; no more than this node is willing to keep for a peer
+    /// that does not read.
+    pub(crate) fn bound(
+        &self,
+        generation: u32,
+        binding: BindingId,
+        window: Window,
+    ) -> Result<(), CloseReason> {
+        let most = Window::full(u32::MAX, self.limits.message_bytes);
+        let window = Window {
+            messages: window.messages.min(most.messages),
+            bytes: window.bytes.min(most.bytes),
+        };
+        self.relay(generation, binding, |send| {
+            send.handle_bound(binding, window)
+        })
     }
 
     /// Messages of our binding were taken.
-    pub(crate) fn credited(&self, binding: BindingId, credit: Credit) -> Result<(), CloseReason> {
-        self.relay(binding, |send| send.handle_credit(binding, credit))
+    pub(crate) fn credited(
+        &self,
+        generation: u32,
+        binding: BindingId,
+        credit: Credit,
+    ) -> Result<(), CloseReason> {
+        self.relay(generation, binding, |send| {
+            send.handle_credit(binding, credit)
+        })
     }
 
     /// The actor of our binding is gone.
     pub(crate) fn actor_ended(
         &self,
+        generation: u32,
         binding: BindingId,
         reason: EndReason,
     ) -> Result<(), CloseReason> {
         let mut outbound = self.lock();
-        let ended = outbound
-            .up()
-            .map(|up| up.send.handle_ended(binding))
-            .transpose()?;
-        let remote = outbound.remotes.get(binding);
-        let asks = match ended {
-            Some(EndedBinding::Refused) => outbound.ports.pending().take_of(binding),
-            Some(EndedBinding::Lived) | None => Vec::new(),
+        let Some(up) = outbound.connection(generation) else {
+            return Ok(());
         };
+        let asks = match up.send.handle_ended(binding)? {
+            EndedBinding::Refused => outbound.ports.pending().take_of(binding),
+            EndedBinding::Lived => Vec::new(),
+        };
+        let remote = outbound.remotes.get(binding);
         drop(outbound);
         for ask in asks {
             ask.end(&reason);
@@ -222,12 +186,16 @@ impl PeerLink {
     }
 
     /// The id of a binding that we gave up is free.
-    pub(crate) fn unbound_by_peer(&self, binding: BindingId) -> Result<(), CloseReason> {
+    pub(crate) fn unbound_by_peer(
+        &self,
+        generation: u32,
+        binding: BindingId,
+    ) -> Result<(), CloseReason> {
         let mut outbound = self.lock();
-        outbound
-            .up()
-            .map_or(Ok(()), |up| up.send.handle_unbound(binding))?;
-        outbound.remotes.release(binding);
+        if let Some(up) = outbound.connection(generation) {
+            up.send.handle_unbound(binding)?;
+            outbound.remotes.release(binding);
+        }
         Ok(())
     }
 
@@ -261,13 +229,20 @@ impl PeerLink {
     }
 
     /// Lets the connection's halves agree, then the line of those who wait for the binding move.
+    ///
+    /// What a connection still brings after another took its place says nothing about the
+    /// bindings of the new one.
     fn relay(
         &self,
+        generation: u32,
         binding: BindingId,
         handle: impl FnOnce(&mut SendHalf) -> Result<(), CloseReason>,
     ) -> Result<(), CloseReason> {
         let mut outbound = self.lock();
-        let handled = outbound.up().map_or(Ok(()), |up| handle(&mut up.send));
+        let Some(up) = outbound.connection(generation) else {
+            return Ok(());
+        };
+        let handled = handle(&mut up.send);
         let remote = outbound.remotes.get(binding);
         drop(outbound);
         if let Some(remote) = remote {
@@ -280,18 +255,21 @@ impl PeerLink {
     fn tell(&self, inbound: InboundBinding, append: impl FnOnce(&mut SendHalf)) {
         let mut outbound = self.lock();
         if let Some(connection) = outbound.connection(inbound.generation) {
-            append(&mut connection.send);
+            connection.reply(append);
             self.write(outbound);
         }
     }
 
-    /// Appends to a bound remote's connection, and writes.
-    fn signal(&self, remote: &Remote, append: impl FnOnce(&mut SendHalf, BindingId)) {
+    /// Passes a signal on; where the link is being dialled again, with the next connection.
+    fn signal(&self, remote: &Remote, signal: Signal) {
         let mut outbound = self.lock();
-        if let Some(up) = outbound.up() {
-            up.bind(remote);
-            append(&mut up.send, remote.binding());
-            self.write(outbound);
+        match outbound.take_up() {
+            Ok(up) => {
+                up.signal(remote, signal);
+                self.write(outbound);
+            }
+            Err(LinkRefusal::Reconnecting) => outbound.keep(remote.binding(), signal),
+            Err(_) => {}
         }
     }
 
@@ -333,12 +311,19 @@ impl PeerLink {
     }
 }
 
+impl fmt::Debug for PeerLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PeerLink({})", self.peer)
+    }
+}
+
 impl Link for PeerLink {
     fn peer(&self) -> &NodeId {
         &self.peer
     }
 
     fn kind(&self) -> LinkKind {
+        // Relaxed: see `connect`.
         if self.is_tcp.load(Ordering::Relaxed) {
             LinkKind::Tcp
         } else {
@@ -348,7 +333,7 @@ impl Link for PeerLink {
 
     fn attach(self: Arc<Self>, actor: Resolved) -> Result<Arc<Remote>, LinkRefusal> {
         let mut outbound = self.lock();
-        if let State::Down(down) = outbound.state {
+        if let Some(down) = outbound.down() {
             return Err(down.into());
         }
         if let Some(remote) = outbound.remotes.find(actor.actor) {
@@ -373,22 +358,25 @@ impl Link for PeerLink {
         ports.begin(Some(remote.binding()));
         let sent = up.send.send(remote.binding(), ports, encode);
         ports.conclude(&sent);
+        // Also where the message was refused: it may have been the binding's first.
+        self.write(outbound);
         match sent {
-            Ok(()) => {
-                self.write(outbound);
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(SendRefused::Wire(error)) => Err(error.into()),
             Err(_) => Err(LinkRefusal::NoCredit),
         }
     }
 
+    fn refusal(&self) -> Option<LinkRefusal> {
+        self.lock().take_up().err()
+    }
+
     fn stop(&self, remote: &Remote) {
-        self.signal(remote, SendHalf::stop);
+        self.signal(remote, Signal::Stop);
     }
 
     fn kill(&self, remote: &Remote) {
-        self.signal(remote, SendHalf::kill);
+        self.signal(remote, Signal::Kill);
     }
 
     fn detach(&self, binding: BindingId) {
@@ -442,7 +430,7 @@ impl Link for PeerLink {
     fn reply_failed(&self, generation: u32, request: u64, failure: &ReplyFailure) {
         let mut outbound = self.lock();
         if let Some(up) = outbound.connection(generation) {
-            up.send.reply_failed(request, failure);
+            up.reply(|send| send.reply_failed(request, failure));
             self.write(outbound);
         }
     }
@@ -467,70 +455,5 @@ impl Link for PeerLink {
             // The sender is dropped when the connection is lost.
             answer.await.map_err(|_| LinkRefusal::Reconnecting)
         })
-    }
-}
-
-impl Connection {
-    /// Binds the remote's id on this connection, where it is not yet.
-    fn bind(&mut self, remote: &Remote) {
-        if self.send.is_bound(remote.binding()) {
-            return;
-        }
-        let actor = remote.described();
-        let bind = Bind {
-            actor: actor.actor,
-            key: actor.key,
-            fingerprint: actor.fingerprint,
-            type_name: actor.type_name.clone(),
-        };
-        self.send
-            .bind(remote.binding(), &bind, actor.capacity_messages);
-    }
-}
-
-impl Outbound {
-    fn up(&mut self) -> Option<&mut Connection> {
-        match &mut self.state {
-            State::Up(connection) => Some(connection),
-            State::Reconnecting | State::Down(_) => None,
-        }
-    }
-
-    /// The connection, or why there is none.
-    fn take_up(&mut self) -> Result<&mut Connection, LinkRefusal> {
-        Ok(self.take_up_with_ports()?.0)
-    }
-
-    fn take_up_with_ports(&mut self) -> Result<(&mut Connection, &mut EncodePorts), LinkRefusal> {
-        match &mut self.state {
-            State::Up(connection) => Ok((connection, &mut self.ports)),
-            State::Reconnecting => Err(LinkRefusal::Reconnecting),
-            State::Down(down) => Err((*down).into()),
-        }
-    }
-
-    fn connection(&mut self, generation: u32) -> Option<&mut Connection> {
-        self.up().filter(|up| up.generation == generation)
-    }
-
-    /// Reports what was in flight on a connection that is gone, and forgets its questions. The
-    /// asks are to be failed outside the lock.
-    fn lose(&mut self, peer: &NodeId, lost: &Connection) -> Vec<PendingAsk> {
-        let unknown = lost.send.totals().in_flight;
-        self.questions.clear();
-        self.remotes.release_all();
-        if unknown > 0 {
-            tracing::warn!(%peer, unknown, "a connection was lost with messages in flight");
-        }
-        self.ports.pending().take_all()
-    }
-}
-
-impl From<Down> for LinkRefusal {
-    fn from(down: Down) -> Self {
-        match down {
-            Down::Dead => Self::NodeDown,
-            Down::Replaced => Self::Stale,
-        }
     }
 }

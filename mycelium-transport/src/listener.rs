@@ -1,20 +1,25 @@
 //! [`Listener`]: where a node listens, and the task that takes connections in.
 
-use std::{error::Error, io, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    error::Error,
+    io,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use tokio::{
     net::{TcpListener, UnixListener},
-    select,
-    sync::Semaphore,
-    time,
+    select, time,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     driver::Joined, handshake::HandshakeError, memory::MemoryListener, peers::Peers,
     socket::Socket, unix_dir::UnixDir,
 };
 
-/// The most handshakes under way at once; further peers wait in the kernel's backlog.
+/// The most handshakes under way at once.
 const PENDING_HANDSHAKES: usize = 100;
 
 /// How long to leave a listener alone that could not accept, for want of file descriptors perhaps.
@@ -43,22 +48,23 @@ impl Listener {
 
 /// Takes in connections until the node closes.
 pub(crate) async fn listen(peers: Arc<Peers>, mut listener: Listener) {
-    let pending = Arc::new(Semaphore::new(PENDING_HANDSHAKES));
     let node = peers.node().clone();
+    let mut handshakes = Handshakes::default();
     loop {
-        let permit = Arc::clone(&pending).acquire_owned().await;
-        let permit = permit.expect("the semaphore is never closed");
         let accepted = select! {
             accepted = listener.accept() => accepted,
             () = node.closing().cancelled() => break,
         };
         match accepted {
             Ok(socket) => {
-                let peers = Arc::clone(&peers);
+                let (peers, handshake) = (Arc::clone(&peers), handshakes.begin());
                 node.spawn_task(async move {
-                    let established = take_in(&peers, socket).await;
-                    drop(permit);
-                    if let Some(joined) = established {
+                    let joined = select! {
+                        joined = take_in(&peers, socket) => joined,
+                        () = handshake.cancelled() => None,
+                    };
+                    drop(handshake);
+                    if let Some(joined) = joined {
                         peers.drive(joined).await;
                     }
                 });
@@ -68,6 +74,26 @@ pub(crate) async fn listen(peers: Arc<Peers>, mut listener: Listener) {
                 time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// The handshakes under way, in the order they began. Beyond the limit a new one takes the place
+/// of the oldest: peers that say nothing keep nobody out.
+#[derive(Default)]
+struct Handshakes(VecDeque<Weak<CancellationToken>>);
+
+impl Handshakes {
+    /// The token fires when the handshake has to make room; it is dropped when the handshake ends.
+    fn begin(&mut self) -> Arc<CancellationToken> {
+        self.0.retain(|other| other.strong_count() > 0);
+        if self.0.len() >= PENDING_HANDSHAKES
+            && let Some(oldest) = self.0.pop_front().and_then(|oldest| oldest.upgrade())
+        {
+            oldest.cancel();
+        }
+        let begun = Arc::new(CancellationToken::new());
+        self.0.push_back(Arc::downgrade(&begun));
+        begun
     }
 }
 

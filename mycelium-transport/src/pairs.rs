@@ -102,16 +102,15 @@ impl Pairs {
         self.links.insert(link.peer().name().clone(), link)
     }
 
-    /// Takes a link out, if it is still the one of its pair.
-    pub(crate) fn remove(&mut self, link: &Arc<PeerLink>) {
+    /// Takes a link out, if it is still the one of its pair; says whether it was.
+    pub(crate) fn remove(&mut self, link: &Arc<PeerLink>) -> bool {
         let name = link.peer().name();
-        if self
-            .links
-            .get(name)
-            .is_some_and(|known| Arc::ptr_eq(known, link))
-        {
+        let known = self.links.get(name);
+        let is_known = known.is_some_and(|known| Arc::ptr_eq(known, link));
+        if is_known {
             self.links.remove(name);
         }
+        is_known
     }
 
     /// Whether a connection to this peer may be made at all.

@@ -16,7 +16,8 @@ use crate::{
     PeerAddr, Transport,
     driver::{self, Ending, Joined},
     handshake::{Established, Greeted, HandshakeError, greet},
-    link::{Down, PeerLink},
+    link::PeerLink,
+    outbound::{Down, Released},
     pairs::{Pairs, ProposeError, Verdict},
     socket::Socket,
 };
@@ -24,7 +25,27 @@ use crate::{
 /// How long a peer whose link was lost may take to come back before it counts as down.
 const DOWN_AFTER: Duration = Duration::from_secs(2);
 
+/// Where a node listens; its transport fills it in.
+#[derive(Default)]
+pub(crate) struct Addresses(Mutex<Vec<PeerAddr>>);
+
+impl Addresses {
+    pub(crate) fn add(&self, address: PeerAddr) {
+        self.lock().push(address);
+    }
+
+    pub(crate) fn all(&self) -> Vec<PeerAddr> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<PeerAddr>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The links of a node, and what it tells about itself when it makes one.
+///
+/// Held by the tasks that listen, dial and drive, and not by the node: it holds the node.
 pub(crate) struct Peers {
     node: Node,
     limits: Limits,
@@ -32,7 +53,7 @@ pub(crate) struct Peers {
     transport: Transport,
     /// Whether this node listens at a Unix socket.
     has_unix: bool,
-    addresses: Mutex<Vec<PeerAddr>>,
+    addresses: Arc<Addresses>,
     /// Taken before the lock of a link, and before the node's own table of links.
     pairs: Mutex<Pairs>,
 }
@@ -40,13 +61,14 @@ pub(crate) struct Peers {
 impl Peers {
     pub(crate) fn new(node: Node, transport: Transport, has_unix: bool) -> Self {
         let pairs = Mutex::new(Pairs::new(node.id().name().clone()));
+        let addresses = node.extensions().get_or_insert_with(Addresses::default);
         Self {
             node,
             transport,
             has_unix,
             limits: Limits::default(),
             boot_id: boot_id(),
-            addresses: Mutex::default(),
+            addresses,
             pairs,
         }
     }
@@ -55,18 +77,8 @@ impl Peers {
         &self.node
     }
 
-    pub(crate) fn listens_at(&self, address: PeerAddr) {
-        self.addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(address);
-    }
-
-    pub(crate) fn addresses(&self) -> Vec<PeerAddr> {
-        self.addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Exchanges hellos over a fresh socket, and makes sure that the peer is of our own user.
@@ -144,19 +156,26 @@ impl Peers {
     pub(crate) async fn drive(self: &Arc<Self>, joined: Joined) {
         let (link, generation) = (Arc::clone(&joined.link), joined.generation);
         match driver::drive(&self.node, joined).await {
-            Ending::Closed(reason) if reason.is_orderly() => self.drop_link(&link, Down::Dead),
+            Ending::Closed(reason) if reason.is_orderly() => self.give_up(&link),
             _ => self.await_return(link, generation),
         }
     }
 
-    /// The peer is not coming back.
-    pub(crate) fn drop_link(&self, link: &Arc<PeerLink>, down: Down) {
+    /// The peer is not coming back, unless it is back already.
+    pub(crate) fn give_up(&self, link: &Arc<PeerLink>) {
         let mut pairs = self.pairs();
-        pairs.remove(link);
+        if !link.is_up() && pairs.remove(link) {
+            let released = self.retire(link, Down::Dead);
+            drop(pairs);
+            released.wake();
+        }
+    }
+
+    /// Ends a link that was taken out of its pair.
+    fn retire(&self, link: &Arc<PeerLink>, down: Down) -> Released {
         self.node.remove_link(link.peer());
-        drop(pairs);
-        link.end(down);
         tracing::info!(peer = %link.peer(), ?down, "a node is down");
+        link.end(down)
     }
 
     /// Makes a connection part of the link of its pair, which is up from here on.
@@ -176,18 +195,19 @@ impl Peers {
         let is_new = known.is_none();
         let link = known.unwrap_or_else(|| self.new_link(hello, socket.kind()));
         let socket = Arc::new(socket);
-        let generation = link.connect(send, Arc::clone(&socket));
+        let (generation, released) = link.connect(send, Arc::clone(&socket));
         let replaced = if is_new {
+            let before = pairs.insert(Arc::clone(&link));
+            let replaced = before.map(|before| self.retire(&before, Down::Replaced));
             self.node.add_link(Arc::clone(&link) as Arc<dyn Link>);
             tracing::info!(peer = %link.peer(), kind = ?link.kind(), "linked to a node");
-            pairs.insert(Arc::clone(&link))
+            replaced.unwrap_or_default()
         } else {
-            None
+            Released::default()
         };
         drop(pairs);
-        if let Some(before) = replaced {
-            self.drop_link(&before, Down::Replaced);
-        }
+        replaced.wake();
+        released.wake();
         Joined {
             link,
             socket,
@@ -214,7 +234,7 @@ impl Peers {
                 () = peers.node.closing().cancelled() => {}
             }
             if link.is_reconnecting_since(generation) {
-                peers.drop_link(&link, Down::Dead);
+                peers.give_up(&link);
             }
         });
     }
@@ -228,7 +248,8 @@ impl Peers {
             pid: getpid().as_raw_nonzero().get().unsigned_abs(),
             message_limit_bytes: self.limits.message_bytes,
             addresses: self
-                .addresses()
+                .addresses
+                .all()
                 .iter()
                 .map(|address| address.to_string().into())
                 .collect(),
@@ -268,7 +289,7 @@ fn boot_id() -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Weak};
 
     use mycelium_core::Node;
     use socket2::SockRef;
@@ -278,10 +299,9 @@ mod tests {
 
     /// The socket of a node's only link.
     fn socket_of(node: &Node) -> Arc<Socket> {
-        let peers = node
-            .extensions()
-            .get::<Peers>()
-            .expect("it has a transport");
+        let peers = node.extensions().get::<Weak<Peers>>();
+        let peers = peers.expect("it has a transport").upgrade();
+        let peers = peers.expect("the node runs");
         let link = node.links().pop().expect("it is linked");
         let link = peers.link_to(link.peer()).expect("it is ours");
         let socket = link.with_connection(1, |up| up.socket());

@@ -90,6 +90,11 @@ impl Pipe {
         Ok(written.len())
     }
 
+    /// Tells the other end that nothing more comes.
+    pub(crate) fn end_writing(&self) {
+        self.outgoing.close();
+    }
+
     /// Waits until a read gives something.
     ///
     /// # Cancel safety

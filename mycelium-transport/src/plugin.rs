@@ -13,7 +13,7 @@ use crate::{
     dialer::Dialer,
     listener::{Listener, listen},
     memory::MemoryListener,
-    peers::Peers,
+    peers::{Addresses, Peers},
     tcp,
     unix_dir::UnixDir,
 };
@@ -98,8 +98,8 @@ pub trait TransportNode {
 
 impl TransportNode for Node {
     fn addresses(&self) -> Vec<PeerAddr> {
-        let peers = self.extensions().get::<Peers>();
-        peers.map_or_else(Vec::new, |peers| peers.addresses())
+        let addresses = self.extensions().get::<Addresses>();
+        addresses.map_or_else(Vec::new, |addresses| addresses.all())
     }
 }
 
@@ -110,9 +110,10 @@ impl Plugin for TransportPlugin {
                 self.check(peer)?;
             }
             let has_unix = self.unix_dir().is_some();
-            let peers = node
-                .extensions()
-                .get_or_insert_with(|| Peers::new(node.clone(), self.transport, has_unix));
+            let peers = Arc::new(Peers::new(node.clone(), self.transport, has_unix));
+            #[cfg(test)]
+            node.extensions()
+                .get_or_insert_with(|| Arc::downgrade(&peers));
             self.listen(node, &peers).await?;
             let mut first_tries = JoinSet::new();
             for address in self.peers {
@@ -155,7 +156,7 @@ impl TransportPlugin {
     async fn listen(&self, node: &Node, peers: &Arc<Peers>) -> Result<(), PluginError> {
         let name = node.id().name();
         let start = |address: PeerAddr, listener: Listener| {
-            peers.listens_at(address);
+            peers.addresses().add(address);
             node.spawn_task(listen(Arc::clone(peers), listener));
         };
         if let Some(dir) = self.unix_dir() {

@@ -1,10 +1,11 @@
 //! [`Socket`]: the bytes of one connection, read and written without blocking.
 
-use std::io;
+use std::{io, net::Shutdown};
 
 use bytes::BytesMut;
 use mycelium_core::LinkKind;
 use mycelium_wire::Check;
+use socket2::SockRef;
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::{
@@ -68,6 +69,19 @@ impl Socket {
                 read => return read,
             }
         }
+    }
+
+    /// Tells the peer that nothing more comes.
+    pub(crate) fn end_writing(&self) {
+        // A socket that is no longer connected has told it already.
+        let _ = match self {
+            Self::Unix(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
+            Self::Tcp(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
+            Self::Pipe(pipe) => {
+                pipe.end_writing();
+                Ok(())
+            }
+        };
     }
 
     /// Writes what the kernel takes now, perhaps nothing.

@@ -181,7 +181,11 @@ fn remove_leftover(dir: &Path, name: &NodeName, socket: &Path) -> Result<(), Uni
     match StdUnixStream::connect(socket) {
         Ok(_answered) => Err(duplicate(dir, name)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(_) => fs::remove_file(socket).map_err(failed("remove the leftover", socket)),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(socket).map_err(failed("remove the leftover", socket))
+        }
+        // Something is alive there, of another kind perhaps: it is not ours to remove.
+        Err(error) => Err(failed("look for a node at", socket)(error)),
     }
 }
 

@@ -93,7 +93,7 @@ fn many_senders_of_one_actor_all_get_their_turn() {
             });
         }
         gate.open();
-        let mut next = [0; SENDERS as usize];
+        let mut next = [0; 20];
         for _ in 0..SENDERS * EACH {
             let sequence = gate.next().await.sequence;
             let sender = usize::try_from(sequence / EACH).expect("few senders");

@@ -1,0 +1,237 @@
+//! [`Outbound`]: the sending side of a link, over all of its connections.
+
+use std::{collections::HashMap, mem, sync::Arc};
+
+use mycelium_core::{EncodePorts, LinkRefusal, PendingAsk, Remote};
+use mycelium_wire::{Bind, BindingId, NodeId, Resolved};
+use tokio::sync::oneshot;
+
+use crate::{connection::Connection, remotes::Remotes};
+
+/// What senders touch, under the lock of their link.
+pub(crate) struct Outbound {
+    state: State,
+    pub(crate) remotes: Remotes,
+    last_generation: u32,
+    pub(crate) questions: HashMap<u64, oneshot::Sender<Option<Resolved>>>,
+    pub(crate) next_question: u64,
+    /// Signals that wait for the next connection, at most one of each kind for an actor.
+    signals: Vec<(Arc<Remote>, Signal)>,
+    /// The asks that wait for answers, and what else messages are encoded with.
+    pub(crate) ports: EncodePorts,
+}
+
+/// What may be asked of an actor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    Stop,
+    Kill,
+}
+
+/// Refs to be woken, and perhaps dropped, and asks to be failed, once no lock is held: dropping
+/// the last ref to an actor takes the link's.
+#[must_use]
+#[derive(Default)]
+pub(crate) struct Released {
+    remotes: Vec<Arc<Remote>>,
+    asks: Vec<PendingAsk>,
+    is_final: bool,
+}
+
+impl Released {
+    pub(crate) fn wake(self) {
+        let settle = if self.is_final {
+            PendingAsk::bury
+        } else {
+            PendingAsk::lose
+        };
+        self.asks.into_iter().for_each(settle);
+        for remote in self.remotes {
+            remote.wake();
+        }
+    }
+}
+
+enum State {
+    Up(Box<Connection>),
+    Reconnecting,
+    Down(Down),
+}
+
+/// Why a peer is not coming back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Down {
+    /// It exited, or was silent for too long.
+    Dead,
+    /// Another life of the node has taken its place.
+    Replaced,
+}
+
+impl Outbound {
+    /// The sending side of a link that has no connection yet.
+    pub(crate) fn new(ports: EncodePorts) -> Self {
+        Self {
+            state: State::Reconnecting,
+            remotes: Remotes::default(),
+            last_generation: 0,
+            questions: HashMap::new(),
+            next_question: 0,
+            signals: Vec::new(),
+            ports,
+        }
+    }
+
+    /// A connection is up. The one before it, if there still is one, ends.
+    pub(crate) fn connect(
+        &mut self,
+        peer: &NodeId,
+        make: impl FnOnce(u32) -> Connection,
+    ) -> (u32, Released) {
+        debug_assert!(
+            !matches!(self.state, State::Down(_)),
+            "the end of a link is final"
+        );
+        self.last_generation += 1;
+        let mut connection = Box::new(make(self.last_generation));
+        let mut remotes = self.remotes.living();
+        for (remote, signal) in self.signals.drain(..) {
+            connection.signal(&remote, signal);
+            remotes.push(remote);
+        }
+        let asks = self.replace(peer, State::Up(connection));
+        let released = Released {
+            remotes,
+            asks,
+            is_final: false,
+        };
+        (self.last_generation, released)
+    }
+
+    /// The connection of this generation is gone; `None` where it was not up any more.
+    pub(crate) fn disconnect(&mut self, peer: &NodeId, generation: u32) -> Option<Released> {
+        self.connection(generation)?;
+        let asks = self.replace(peer, State::Reconnecting);
+        Some(Released {
+            asks,
+            ..Released::default()
+        })
+    }
+
+    /// The peer is gone for good.
+    pub(crate) fn end(&mut self, peer: &NodeId, down: Down) -> Released {
+        let asks = self.replace(peer, State::Down(down));
+        self.questions.clear();
+        let mut remotes = self.remotes.living();
+        remotes.extend(self.signals.drain(..).map(|(remote, _)| remote));
+        Released {
+            remotes,
+            asks,
+            is_final: true,
+        }
+    }
+
+    /// Whether the peer is still awaited, after the connection of this generation was lost.
+    pub(crate) fn is_reconnecting_since(&self, generation: u32) -> bool {
+        matches!(self.state, State::Reconnecting) && self.last_generation == generation
+    }
+
+    /// The connection, also one that takes no more messages.
+    pub(crate) fn up(&mut self) -> Option<&mut Connection> {
+        match &mut self.state {
+            State::Up(connection) => Some(connection),
+            State::Reconnecting | State::Down(_) => None,
+        }
+    }
+
+    /// The connection, or why nothing can be sent.
+    pub(crate) fn take_up(&mut self) -> Result<&mut Connection, LinkRefusal> {
+        Ok(self.take_up_with_ports()?.0)
+    }
+
+    /// The connection with what messages are encoded with, or why nothing can be sent.
+    pub(crate) fn take_up_with_ports(
+        &mut self,
+    ) -> Result<(&mut Connection, &mut EncodePorts), LinkRefusal> {
+        match &mut self.state {
+            State::Up(connection) if connection.is_open() => Ok((connection, &mut self.ports)),
+            State::Up(_) | State::Reconnecting => Err(LinkRefusal::Reconnecting),
+            State::Down(down) => Err((*down).into()),
+        }
+    }
+
+    /// Why the peer is not coming back, if it is not.
+    pub(crate) fn down(&self) -> Option<Down> {
+        match self.state {
+            State::Down(down) => Some(down),
+            State::Up(_) | State::Reconnecting => None,
+        }
+    }
+
+    /// Keeps a signal, and with it the ref, for the next connection.
+    pub(crate) fn keep(&mut self, binding: BindingId, signal: Signal) {
+        let is_kept =
+            |(other, same): &(Arc<Remote>, Signal)| other.binding() == binding && *same == signal;
+        if !self.signals.iter().any(is_kept)
+            && let Some(remote) = self.remotes.get(binding)
+        {
+            self.signals.push((remote, signal));
+        }
+    }
+
+    /// The connection, if it is the one of this generation.
+    pub(crate) fn connection(&mut self, generation: u32) -> Option<&mut Connection> {
+        self.up().filter(|up| up.generation == generation)
+    }
+
+    /// Leaves the state before. A connection that was up ends: what was in flight on it is reported
+    /// as unknown, its questions are forgotten, and its asks are to be failed.
+    fn replace(&mut self, peer: &NodeId, state: State) -> Vec<PendingAsk> {
+        let State::Up(lost) = mem::replace(&mut self.state, state) else {
+            return Vec::new();
+        };
+        lost.failed.cancel();
+        self.questions.clear();
+        self.remotes.release_all();
+        let unknown = lost.send.totals().in_flight;
+        if unknown > 0 {
+            tracing::warn!(%peer, unknown, "a connection was lost with messages in flight");
+        }
+        self.ports.pending().take_all()
+    }
+}
+
+impl Connection {
+    /// Binds the remote's id on this connection, where it is not yet.
+    pub(crate) fn bind(&mut self, remote: &Remote) {
+        if self.send.is_bound(remote.binding()) {
+            return;
+        }
+        let actor = remote.described();
+        let bind = Bind {
+            actor: actor.actor,
+            key: actor.key,
+            fingerprint: actor.fingerprint,
+            type_name: actor.type_name.clone(),
+        };
+        self.send
+            .bind(remote.binding(), &bind, actor.capacity_messages);
+    }
+
+    /// Asks something of the remote's actor.
+    pub(crate) fn signal(&mut self, remote: &Remote, signal: Signal) {
+        self.bind(remote);
+        match signal {
+            Signal::Stop => self.send.stop(remote.binding()),
+            Signal::Kill => self.send.kill(remote.binding()),
+        }
+    }
+}
+
+impl From<Down> for LinkRefusal {
+    fn from(down: Down) -> Self {
+        match down {
+            Down::Dead => Self::NodeDown,
+            Down::Replaced => Self::Stale,
+        }
+    }
+}
