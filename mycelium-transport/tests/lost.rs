@@ -24,7 +24,8 @@ async fn a_link_that_was_cut_comes_back_and_neither_reorders_nor_repeats() {
     let (actor, mut handled) = probe::<Tick>();
     let actor = server.spawn(actor);
     server.register("ticks", &actor).expect("the name is free");
-    let proxy = Proxy::before(&server.addresses()[0]).await;
+    let proxy = Proxy::start().await;
+    proxy.aim(server.addresses().remove(0));
     let client = Node::builder(unique("client")).peer(proxy.address.clone());
     let client = client.start().await.expect("it needs nothing");
     let ticks = client.resolve::<Tick>("ticks").await;
@@ -36,9 +37,9 @@ async fn a_link_that_was_cut_comes_back_and_neither_reorders_nor_repeats() {
             ticks.send(Tick::number(sent)).await.expect("it lives");
             sent += 1;
         }
-        proxy.cut();
+        proxy.cut().await;
         // The old connection is known to be lost when another one is dialled.
-        proxy.accepted(cut + 1).await;
+        proxy.passed_on(cut + 1).await;
         ticks.send(Tick::number(sent)).await.expect("it lives");
         while last != Some(sent) {
             let next = handled.recv().await.expect("the actor lives").sequence;
