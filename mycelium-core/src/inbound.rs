@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    mem,
     sync::{Arc, Weak},
 };
 
@@ -23,8 +24,9 @@ use crate::{
 /// small message never keeps a large buffer alive.
 const COPIED_PAYLOAD_BYTES: usize = 256;
 
-/// The size of the chunks that small payloads are copied into.
-const CHUNK_BYTES: usize = 32 * 1024;
+/// The size of the chunks that small payloads are copied into. A binding has two: one is filled
+/// while the payloads in the other are handled.
+const CHUNK_BYTES: usize = 16 * 1024;
 
 /// How often the table of queues is swept, in bindings made.
 const SWEEP_BINDINGS: usize = 256;
@@ -76,6 +78,8 @@ struct Bound {
     received: u64,
     staged: VecDeque<QueuedFrame>,
     chunk: BytesMut,
+    /// The chunk that was filled before.
+    filled: BytesMut,
 }
 
 impl Inbound {
@@ -142,6 +146,7 @@ impl Inbound {
             received: 0,
             staged: VecDeque::new(),
             chunk: BytesMut::new(),
+            filled: BytesMut::new(),
         };
         self.bindings.insert(binding, bound);
         Ok(())
@@ -282,6 +287,8 @@ impl Bound {
         }
         let padded_bytes = payload.len().next_multiple_of(16);
         if self.chunk.capacity() < padded_bytes {
+            mem::swap(&mut self.chunk, &mut self.filled);
+            // Allocates only where payloads of that chunk are still to be handled.
             self.chunk.reserve(CHUNK_BYTES);
         }
         let padding = [0; 16];

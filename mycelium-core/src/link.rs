@@ -150,6 +150,15 @@ pub trait Link: Send + Sync + 'static {
     /// Nobody waits for the answer to an ask any more.
     fn forget(&self, request: u64);
 
+    /// How many asks wait for an answer over the link; 0 at rest.
+    ///
+    /// Those of this node, and those that it passed on for others.
+    fn pending_asks(&self) -> usize;
+
+    /// How many actors of the peer this node is bound to; 0 once no ref to them is left and the
+    /// peer has taken all that was sent.
+    fn bindings(&self) -> usize;
+
     /// Closes the connection of this generation, because the peer broke the protocol on it.
     fn fail(&self, generation: u32, reason: CloseReason);
 

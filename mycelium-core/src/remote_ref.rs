@@ -56,6 +56,17 @@ enum NoWay {
     Refused(LinkRefusal),
 }
 
+impl Way {
+    /// The place on the link, where there is or was one.
+    fn found(&self) -> Option<&Arc<Remote>> {
+        match self {
+            Self::Known(remote) => Some(remote),
+            Self::Sought { found, .. } => found.get(),
+            Self::Closed { .. } => None,
+        }
+    }
+}
+
 impl<M: Message> RemoteRef<M> {
     pub(crate) fn known(codec: Codec<M>, remote: Arc<Remote>) -> Self {
         Self::with(codec, Way::Known(remote))
@@ -144,8 +155,9 @@ impl<M: Message> RemoteRef<M> {
     }
 
     pub(crate) fn leave_line(&self, ticket: &mut Option<Ticket>) {
+        // Also where the actor has ended: the next in line has to be told as well.
         if ticket.is_some()
-            && let Ok(remote) = self.remote()
+            && let Some(remote) = self.0.way.found()
         {
             remote.leave(ticket);
         }

@@ -5,11 +5,18 @@
     reason = "clippy knows tests by their attribute, not their helpers"
 )]
 
-use std::{marker::PhantomData, num::NonZeroUsize};
+use std::{
+    future::{Future, poll_fn},
+    marker::PhantomData,
+    num::NonZeroUsize,
+    pin::pin,
+    task::Poll,
+};
 
 use allocation_counter::{AllocationInfo, measure};
 use mycelium_core::{
-    Actor, ActorRef, ActorResult, Context, LocalRef, Message, Node, SendError, SpawnOptions,
+    Actor, ActorRef, ActorResult, AskError, Context, LocalRef, Message, Node, ReplyTo, SendError,
+    SpawnOptions,
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -240,4 +247,83 @@ fn a_ref_to_an_actor_that_ended_holds_no_ring() {
         });
     });
     assert!(life.bytes_current < 4_096, "{life:?}");
+}
+
+enum Question {
+    Double {
+        number: u64,
+        reply: ReplyTo<u64>,
+    },
+    /// Answered after a turn of the runtime.
+    Later {
+        number: u64,
+        reply: ReplyTo<u64>,
+    },
+    Drop {
+        reply: ReplyTo<u64>,
+    },
+}
+
+struct Answers;
+
+impl Actor for Answers {
+    type Message = Question;
+
+    async fn handle(&mut self, message: Question, _: &mut Context<Self>) -> ActorResult {
+        match message {
+            Question::Double { number, reply } => reply.send(2 * number),
+            Question::Later { number, reply } => {
+                yield_now().await;
+                reply.send(2 * number);
+            }
+            Question::Drop { reply } => drop(reply),
+        }
+        Ok(())
+    }
+}
+
+/// Counts the allocations of asking and answering, on the one thread that does both.
+fn count_asks(ask_all: impl AsyncFn(&ActorRef<Question>)) -> u64 {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let actor = runtime.block_on(async { node().await.spawn(Answers) });
+    let run = || runtime.block_on(ask_all(&actor));
+    run();
+    // A `block_on` in which a task gives way makes tokio's list of those who did.
+    let tokios = measure(|| runtime.block_on(yield_now())).count_total;
+    measure(run).count_total.saturating_sub(tokios)
+}
+
+#[test]
+fn an_ask_allocates_nothing() {
+    let allocations = count_asks(async |actor| {
+        let ask_all = async || {
+            for number in 0..MESSAGES / 4 {
+                let doubled = actor.ask(|reply| Question::Double { number, reply });
+                assert_eq!(doubled.await.unwrap(), 2 * number);
+                let doubled = actor.ask(|reply| Question::Later { number, reply });
+                assert_eq!(doubled.await.unwrap(), 2 * number);
+            }
+        };
+        tokio::join!(ask_all(), ask_all());
+    });
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn an_ask_that_comes_to_nothing_allocates_nothing() {
+    let allocations = count_asks(async |actor| {
+        for _ in 0..MESSAGES {
+            let dropped = actor.ask(|reply| Question::Drop { reply }).await;
+            assert!(matches!(dropped, Err(AskError::NoReply)), "{dropped:?}");
+            // Given up before it is polled, and while it waits.
+            let _never_polled = actor.ask(|reply| Question::Drop { reply });
+            let mut ask = pin!(actor.ask(|reply| Question::Drop { reply }));
+            poll_fn(|cx| {
+                assert!(ask.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+        }
+    });
+    assert_eq!(allocations, 0);
 }

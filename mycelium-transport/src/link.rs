@@ -442,6 +442,14 @@ impl Link for PeerLink {
         }
     }
 
+    fn pending_asks(&self) -> usize {
+        self.lock().ports.pending().len()
+    }
+
+    fn bindings(&self) -> usize {
+        self.lock().remotes.len()
+    }
+
     fn fail(&self, generation: u32, reason: CloseReason) {
         self.with_connection(generation, |up| up.fail(reason));
     }

@@ -123,3 +123,71 @@ impl Pairs {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mycelium_wire::{CloseReason, Hello, NodeId};
+
+    use super::{Pairs, ProposeError, Verdict};
+    use crate::handshake::HandshakeError;
+
+    fn pairs_of(us: &str) -> Pairs {
+        Pairs::new(us.parse().expect("a name"))
+    }
+
+    fn hello_of(node: &str) -> Hello {
+        Hello {
+            node: NodeId::new(node.parse().expect("a name"), 1),
+            nonce: 2,
+            boot_id: 3,
+            uid: 4,
+            pid: 5,
+            message_limit_bytes: 6,
+            addresses: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_proposal_of_the_smaller_name_counts_where_two_meet() {
+        let (mut smaller, mut greater) = (pairs_of("a"), pairs_of("b"));
+        let (a, b) = (hello_of("a"), hello_of("b"));
+        smaller.propose(&b).expect("nothing is under way");
+        greater.propose(&a).expect("nothing is under way");
+
+        let refused = smaller.judge(&b);
+        assert!(matches!(refused, Verdict::Refuse(CloseReason::Requested)));
+        let Verdict::Wait(refused) = greater.judge(&a) else {
+            panic!("it has to wait for the refusal")
+        };
+        assert!(!refused.is_cancelled());
+        greater.settle(a.node.name());
+        assert!(refused.is_cancelled());
+        assert!(matches!(greater.judge(&a), Verdict::Take));
+    }
+
+    #[test]
+    fn one_connection_to_a_peer_is_proposed_at_a_time() {
+        let mut pairs = pairs_of("a");
+        let b = hello_of("b");
+        pairs.propose(&b).expect("nothing is under way");
+        assert!(matches!(pairs.propose(&b), Err(ProposeError::Busy)));
+        pairs.propose(&hello_of("c")).expect("it is another pair");
+        pairs.settle(b.node.name());
+        pairs.propose(&b).expect("nothing is under way");
+    }
+
+    #[test]
+    fn a_node_of_our_own_name_is_no_peer() {
+        let mut pairs = pairs_of("a");
+        let twin = hello_of("a");
+        let judged = pairs.judge(&twin);
+        assert!(
+            matches!(judged, Verdict::Refuse(CloseReason::DuplicateNode(name)) if name == *twin.node.name())
+        );
+        let refused = pairs.propose(&twin);
+        let Err(ProposeError::Handshake(HandshakeError::Closed(reason))) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(reason, CloseReason::DuplicateNode(twin.node.name().clone()));
+    }
+}

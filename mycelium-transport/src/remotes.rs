@@ -29,6 +29,11 @@ enum Slot {
 }
 
 impl Remotes {
+    /// How many ids are taken.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     /// The `Remote` of an actor, if a ref to it is alive.
     pub(crate) fn find(&self, actor: ActorId) -> Option<Arc<Remote>> {
         self.get(*self.by_actor.get(&actor)?)

@@ -8,7 +8,7 @@ use mycelium_core::{LinkKind, Node, NodeBuilder, StartError};
 use mycelium_registry::Registry;
 use mycelium_transport::{BuildTransport, PeerAddr, Transport, TransportError, TransportNode};
 
-use crate::support::{GRACE, Tick, listening, private_dir, probe, unique};
+use crate::support::{GRACE, Tick, listening, private_dir, probe, proxy::Proxy, unique};
 
 /// A node with a TCP port, and a Unix socket where it gets a directory.
 fn with_tcp(name: &str, dir: Option<&Path>) -> NodeBuilder {
@@ -227,7 +227,7 @@ async fn two_nodes_of_one_name_do_not_listen_in_one_memory() {
 /// Asserts that the two nodes are linked by one connection that stays: with every connection that
 /// took another's place messages would be lost.
 async fn assert_one_link(a: &Node, b: &Node) {
-    const MESSAGES: u64 = 2_000;
+    const MESSAGES: u64 = 1_000;
     for (from, to) in [(a, b), (b, a)] {
         let (actor, mut handled) = probe::<Tick>();
         let name = unique("ticks");
@@ -262,6 +262,21 @@ async fn nodes_that_dial_each_other_have_one_link() {
         assert_one_link(&a, &b).await;
         end([a, b]).await;
     }
+}
+
+// Both sides notice the cut at the same moment and dial at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_dial_each_other_have_one_link_again_after_every_cut() {
+    let (to_a, to_b) = tokio::join!(Proxy::start(), Proxy::start());
+    let a = started(with_tcp("a", None).peer(to_b.address.clone())).await;
+    to_a.aim(tcp_address(&a));
+    let b = started(with_tcp("b", None).peer(to_a.address.clone())).await;
+    to_b.aim(tcp_address(&b));
+    for _ in 0..30 {
+        assert_one_link(&a, &b).await;
+        tokio::join!(to_a.cut(), to_b.cut());
+    }
+    end([a, b]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,6 +7,9 @@
     reason = "each test file uses a part of it"
 )]
 
+pub(crate) mod child;
+pub(crate) mod proxy;
+
 use std::{
     fs::Permissions,
     os::unix::fs::PermissionsExt,

@@ -72,9 +72,9 @@ fn refs_to_one_actor_are_equal_and_share_their_order() {
 fn a_node_tells_where_it_listens() {
     watched(async {
         let pair = Pair::start().await;
-        let address = PeerAddr::unix(pair.dir.path(), "server");
-        assert_eq!(pair.server.addresses(), [address]);
-        assert_eq!(pair.client.addresses(), []);
+        let address = |name| PeerAddr::unix(pair.dir.path(), name);
+        assert_eq!(pair.server.addresses(), [address("server")]);
+        assert_eq!(pair.client.addresses(), [address("client")]);
         pair.shutdown().await;
     });
 }
