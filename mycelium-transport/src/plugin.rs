@@ -44,7 +44,7 @@ pub trait BuildTransport {
     ///
     /// Processes of this user only: both ends look each other up in the kernel's table of sockets.
     /// What is not loopback is refused when the node starts, with
-    /// [`TransportError::NotLoopback`](crate::TransportError::NotLoopback).
+    /// [`TransportError::NotLoopback`].
     #[must_use]
     fn tcp(self, address: impl Into<String>) -> Self;
 
@@ -55,7 +55,7 @@ pub trait BuildTransport {
     /// link, however many addresses it is dialled at, and from whichever side.
     ///
     /// The node does not start with a Unix address but without [`unix`](Self::unix), or with an
-    /// address beyond loopback; see [`TransportError`](crate::TransportError).
+    /// address beyond loopback; see [`TransportError`].
     #[must_use]
     fn peer(self, address: PeerAddr) -> Self;
 
