@@ -49,6 +49,9 @@ pub enum LinkRefusal {
     /// The link is being dialled again; [`Remote::wake`] is called when it is up.
     #[error("the link is lost and being dialled again")]
     Reconnecting,
+    /// The actor is gone: [`Remote::end`] was called.
+    #[error("the actor is gone")]
+    ActorDown,
     /// The peer is down.
     #[error("the node is down")]
     NodeDown,

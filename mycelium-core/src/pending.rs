@@ -3,10 +3,12 @@
 use std::{
     any::Any,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use mycelium_wire::{BindingId, EndReason, Wire, WireError, decode};
+use tokio::time::Instant;
 
 use crate::{
     Node,
@@ -16,6 +18,9 @@ use crate::{
 
 /// The most asks that may wait on one link.
 const LIMIT: usize = 65_536;
+
+/// How often a table that grows is searched for asks whose time is up.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// What refs and reply ports need while they are encoded: the tables of the link they leave by.
 ///
@@ -64,6 +69,7 @@ pub struct Pending {
     fresh: Vec<u64>,
     /// The binding that message belongs to; none for an answer.
     binding: Option<BindingId>,
+    swept: Option<Instant>,
 }
 
 struct Entry {
@@ -82,6 +88,8 @@ pub(crate) trait PendingPort: Any + Send + Sync {
     fn fail(self: Arc<Self>, why: NoAnswer);
     /// The message that made the entry has not left.
     fn move_back(&self);
+    /// Whether the time of the asker, on another node, is up: it has settled the ask itself.
+    fn is_expired(&self, now: Instant) -> bool;
 }
 
 /// Too many asks wait for answers over the link.
@@ -93,6 +101,13 @@ pub(crate) struct PendingFull;
 pub struct PendingAsk(Arc<dyn PendingPort>);
 
 impl Pending {
+    /// Forgets the asks of other nodes whose time is up: their askers wait no longer, and whoever
+    /// has their ports may keep them for ever.
+    pub fn sweep(&mut self) {
+        let now = Instant::now();
+        self.take_those(|entry| entry.port.as_ref().is_some_and(|port| port.is_expired(now)));
+    }
+
     /// How many asks wait.
     pub fn len(&self) -> usize {
         self.entries.len() - self.free.len()
@@ -138,6 +153,26 @@ impl Pending {
         self.take_those(|entry| entry.binding == Some(binding))
     }
 
+    /// All that was sent through a binding has been taken: its id may come to mean another.
+    pub fn settle_binding(&mut self, binding: BindingId) {
+        if self.is_empty() {
+            return;
+        }
+        for entry in &mut self.entries {
+            entry.binding.take_if(|left_by| *left_by == binding);
+        }
+    }
+
+    /// Before the table grows, and at its limit, where the next ask would sweep it again.
+    #[cold]
+    fn sweep_now_and_then(&mut self) {
+        let is_due = |swept: Instant| swept.elapsed() >= SWEEP_EVERY;
+        if self.swept.is_none_or(is_due) {
+            self.swept = Some(Instant::now());
+            self.sweep();
+        }
+    }
+
     fn take_those(&mut self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<PendingAsk> {
         let wanted = (0_u32..)
             .zip(&self.entries)
@@ -153,6 +188,9 @@ impl Pending {
 
     /// Enters a port and says under which number.
     pub(crate) fn enter(&mut self, port: Arc<dyn PendingPort>) -> Result<u64, PendingFull> {
+        if self.free.is_empty() && self.entries.len() == self.entries.capacity().min(LIMIT) {
+            self.sweep_now_and_then();
+        }
         let index = match self.free.pop() {
             Some(index) => index,
             None if self.entries.len() >= LIMIT => return Err(PendingFull),
@@ -230,6 +268,10 @@ impl<R: Wire> PendingPort for Slot<R> {
 
     fn move_back(&self) {
         Slot::move_back(self);
+    }
+
+    fn is_expired(&self, now: Instant) -> bool {
+        self.is_passed_on() && self.remaining(now).is_some_and(|left| left.is_zero())
     }
 }
 

@@ -179,6 +179,16 @@ impl<M: Message> RemoteRef<M> {
         matches!(self.remote(), Err(NoWay::Ended(_)))
     }
 
+    /// Whether the ref is to an actor of `node` itself that was gone when the ref came home.
+    pub(crate) fn is_gone_from(&self, node: &Node) -> bool {
+        match &self.0.way {
+            Way::Closed { actor, reason } => {
+                actor.node == *node.id() && *reason == EndReason::NoSuchActor
+            }
+            Way::Known(_) | Way::Sought { .. } => false,
+        }
+    }
+
     fn remote(&self) -> Result<&Arc<Remote>, NoWay> {
         let remote = match &self.0.way {
             Way::Known(remote) => remote,
@@ -191,7 +201,7 @@ impl<M: Message> RemoteRef<M> {
                 }
             },
         };
-        match remote.ended.get() {
+        match remote.end_reason() {
             Some(reason) => Err(NoWay::Ended(reason.clone())),
             None => Ok(remote),
         }
@@ -199,10 +209,11 @@ impl<M: Message> RemoteRef<M> {
 
     fn encode(&self, remote: &Remote, message: &M) -> Result<(), NoWay> {
         let mut encode = |encoder: &mut Encoder<'_>| (self.0.codec.encode)(message, encoder);
-        remote
-            .link
-            .try_send(remote, &mut encode)
-            .map_err(NoWay::Refused)
+        let sent = remote.link.try_send(remote, &mut encode);
+        sent.map_err(|refusal| match remote.end_reason() {
+            Some(reason) => NoWay::Ended(reason.clone()),
+            None => NoWay::Refused(refusal),
+        })
     }
 
     fn explain(&self, no_way: NoWay, message: M) -> SendError<M> {
@@ -241,6 +252,11 @@ fn explain<M>(refusal: LinkRefusal, message: M) -> SendError<M> {
     match refusal {
         LinkRefusal::NoCredit | LinkRefusal::TooManyBindings => SendError::Full(message),
         LinkRefusal::Reconnecting => SendError::LinkDown(message),
+        // A link that refuses an actor's end has told its reason before.
+        LinkRefusal::ActorDown => SendError::ActorDown {
+            message,
+            reason: StopReason::NoSuchActor,
+        },
         LinkRefusal::NodeDown => SendError::NodeDown(message),
         LinkRefusal::Stale => SendError::Stale(message),
         LinkRefusal::Unreachable => SendError::Unreachable(message),
@@ -325,10 +341,17 @@ impl Remote {
     }
 
     /// The actor is gone, or was never there: every send fails from now on.
+    ///
+    /// The link says so under the lock that it sends under, and [wakes](Self::wake) those who wait
+    /// outside of it.
     pub fn end(&self, reason: EndReason) {
         // The first reason counts; a second `Ended` of one binding changes nothing.
         let _ = self.ended.set(reason);
-        self.wake();
+    }
+
+    /// Why the actor is gone, if the peer has said that it is.
+    pub fn end_reason(&self) -> Option<&EndReason> {
+        self.ended.get()
     }
 
     fn may_try(&self, ticket: Option<Ticket>) -> bool {

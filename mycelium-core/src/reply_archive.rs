@@ -19,6 +19,9 @@ use crate::{
 /// What an ask may take where its asker named no time.
 const NO_DEADLINE: Duration = Duration::from_secs(3_600);
 
+/// The number of no ask: what a port that leads nowhere travels as, and is answered under.
+const NOBODY: u64 = u64::MAX;
+
 /// A reply port on the wire.
 #[derive(rkyv::Archive, rkyv::Serialize)]
 #[rkyv(crate = mycelium_wire::rkyv)]
@@ -41,16 +44,19 @@ impl<R> Archive for ReplyTo<R> {
 
 impl<R: Wire> Serialize<WireSerializer<'_>> for ReplyTo<R> {
     fn serialize(&self, serializer: &mut WireSerializer<'_>) -> Result<Self::Resolver, WireError> {
-        let slot = self.slot();
-        let remaining = slot
-            .deadline()
-            .map(|at| at.saturating_duration_since(Instant::now()));
         let ports = serializer.sharing.downcast_mut::<EncodePorts>();
         let ports = ports.ok_or_else(|| WireError::Port(Box::new(NoNode)))?;
+        let (request, remaining) = match self.slot() {
+            Some(slot) => {
+                let remaining = slot.remaining(Instant::now()).unwrap_or(NO_DEADLINE);
+                (ports.move_port(slot)?, remaining)
+            }
+            None => (NOBODY, Duration::ZERO),
+        };
         let record = PortRecord {
-            request: ports.move_port(slot)?,
+            request,
             fingerprint: R::FINGERPRINT,
-            remaining_ns: nanoseconds(remaining.unwrap_or(NO_DEADLINE)),
+            remaining_ns: nanoseconds(remaining),
         };
         let resolver = record.serialize(serializer)?;
         Ok((record, resolver))

@@ -12,6 +12,7 @@ use std::{
     mem,
     sync::{Arc, Weak},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use mycelium_wire::{Codec, ReplyFailure};
@@ -120,13 +121,19 @@ impl<R: Send + 'static> Slot<R> {
         }
     }
 
-    /// When the answer is of no use any more.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        match &self.0.lock().asker {
-            Asker::Here { deadline, .. } => *deadline,
-            Asker::There(asker) => Some(asker.deadline),
-            Asker::Settled(_) | Asker::Gone => None,
-        }
+    /// How long from now an answer is of use; `None` where the asker has named no time yet.
+    pub(crate) fn remaining(&self, now: Instant) -> Option<Duration> {
+        let deadline = match &self.0.lock().asker {
+            Asker::Here { deadline, .. } => (*deadline)?,
+            Asker::There(asker) => asker.deadline,
+            Asker::Settled(_) | Asker::Gone => now,
+        };
+        Some(deadline.saturating_duration_since(now))
+    }
+
+    /// Whether the asker waits on another node.
+    pub(crate) fn is_passed_on(&self) -> bool {
+        matches!(self.0.lock().asker, Asker::There(_))
     }
 
     /// The asker takes the outcome and has left, or waits for it.
@@ -217,23 +224,20 @@ impl<R: Send + 'static> Slot<R> {
     }
 
     fn with(asker: Asker<R>) -> Arc<Self> {
-        match pooled::<R>() {
-            Some(slot) => {
-                let mut state = slot.0.lock();
-                state.asker = asker;
-                state.port = PortHalf::Held;
-                drop(state);
-                slot
-            }
-            None => {
-                let state = State {
-                    asker,
-                    port: PortHalf::Held,
-                    has_void: false,
-                };
-                Arc::new(Self(Mutex::new(state)))
-            }
+        let state = State {
+            asker,
+            port: PortHalf::Held,
+            has_void: false,
+        };
+        if let Some(mut slot) = pooled::<R>()
+            && let Some(unused) = Arc::get_mut(&mut slot)
+        {
+            *unused = Self(Mutex::new(state));
+            return slot;
         }
+        // None is left, or a queue still looks at the one that is: its message was answered before
+        // it was handled.
+        Arc::new(Self(Mutex::new(state)))
     }
 }
 
@@ -254,7 +258,9 @@ impl<R: Send + 'static> Port<R> for Slot<R> {
 
 impl<R: Send + 'static> Asking for Slot<R> {
     fn is_abandoned(&self) -> bool {
-        matches!(self.0.lock().asker, Asker::Gone)
+        let state = self.0.lock();
+        // A port that was taken out of the message says nothing about the message.
+        matches!((&state.asker, &state.port), (Asker::Gone, PortHalf::Held))
     }
 }
 

@@ -43,7 +43,7 @@ use crate::reply_slot::{NoAnswer, Slot};
 /// ```
 #[must_use = "dropping the port tells the asker that there is no reply"]
 pub struct ReplyTo<R> {
-    /// `None` once the port was answered.
+    /// `None` once the port was answered, and where it leads nowhere.
     port: Option<Arc<dyn Port<R>>>,
 }
 
@@ -80,14 +80,11 @@ impl<R> ReplyTo<R> {
 }
 
 impl<R: Send + 'static> ReplyTo<R> {
-    /// The slot behind the port.
-    pub(crate) fn slot(&self) -> Arc<Slot<R>> {
-        let port = self
-            .port
-            .as_ref()
-            .expect("a port that is held is not answered");
+    /// The slot behind the port; `None` where it leads nowhere.
+    pub(crate) fn slot(&self) -> Option<Arc<Slot<R>>> {
+        let port = self.port.as_ref()?;
         let slot = Arc::clone(port).into_any().downcast();
-        slot.expect("every port is a slot")
+        Some(slot.expect("every port is a slot"))
     }
 }
 

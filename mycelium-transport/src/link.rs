@@ -170,17 +170,22 @@ impl PeerLink {
         let Some(up) = outbound.connection(generation) else {
             return Ok(());
         };
-        let asks = match up.send.handle_ended(binding)? {
+        let ended = up.send.handle_ended(binding)?;
+        // From here on nothing is sent to it: no ask joins those that are taken out.
+        let remote = outbound.remotes.get(binding);
+        if let Some(remote) = &remote {
+            remote.end(reason.clone());
+        }
+        let asks = match ended {
             EndedBinding::Refused => outbound.ports.pending().take_of(binding),
             EndedBinding::Lived => Vec::new(),
         };
-        let remote = outbound.remotes.get(binding);
         drop(outbound);
         for ask in asks {
             ask.end(&reason);
         }
         if let Some(remote) = remote {
-            remote.end(reason);
+            remote.wake();
         }
         Ok(())
     }
@@ -194,6 +199,7 @@ impl PeerLink {
         let mut outbound = self.lock();
         if let Some(up) = outbound.connection(generation) {
             up.send.handle_unbound(binding)?;
+            outbound.ports.pending().settle_binding(binding);
             outbound.remotes.release(binding);
         }
         Ok(())
@@ -336,23 +342,25 @@ impl Link for PeerLink {
         if let Some(down) = outbound.down() {
             return Err(down.into());
         }
-        if let Some(remote) = outbound.remotes.find(actor.actor) {
+        if let Some(remote) = outbound.remotes.find(&actor) {
             return Ok(remote);
         }
         let binding = outbound.remotes.reserve(self.limits.bindings);
         let binding = binding.ok_or(LinkRefusal::TooManyBindings)?;
-        let id = actor.actor;
         let remote = Arc::new(Remote::new(
             Arc::clone(&self) as Arc<dyn Link>,
             actor,
             binding,
         ));
-        outbound.remotes.insert(binding, id, &remote);
+        outbound.remotes.insert(binding, &remote);
         Ok(remote)
     }
 
     fn try_send(&self, remote: &Remote, encode: Encode<'_>) -> Result<(), LinkRefusal> {
         let mut outbound = self.lock();
+        if remote.end_reason().is_some() {
+            return Err(LinkRefusal::ActorDown);
+        }
         let (up, ports) = outbound.take_up_with_ports()?;
         up.bind(remote);
         ports.begin(Some(remote.binding()));
@@ -443,7 +451,10 @@ impl Link for PeerLink {
     }
 
     fn pending_asks(&self) -> usize {
-        self.lock().ports.pending().len()
+        let mut outbound = self.lock();
+        let pending = outbound.ports.pending();
+        pending.sweep();
+        pending.len()
     }
 
     fn bindings(&self) -> usize {

@@ -6,22 +6,33 @@ use std::{
 };
 
 use mycelium_core::Remote;
-use mycelium_wire::{ActorId, BindingId};
+use mycelium_wire::{ActorId, BindingId, Resolved};
 
 /// The table of a link's outgoing bindings. Ids are the lowest that are free, so that the peer's
 /// table stays as small as ours.
 #[derive(Default)]
 pub(crate) struct Remotes {
     slots: Vec<Slot>,
-    by_actor: HashMap<ActorId, BindingId>,
+    by_actor: HashMap<Shown, BindingId>,
     free: Vec<BindingId>,
+}
+
+/// What a binding shows of its actor: the id, the key and the schema. A ref that came with another
+/// key gets a binding of its own, which the actor's node refuses; refs with the right one live on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Shown(ActorId, u64, u64);
+
+impl Shown {
+    fn of(actor: &Resolved) -> Self {
+        Self(actor.actor, actor.key.as_u64(), actor.fingerprint)
+    }
 }
 
 enum Slot {
     Free,
     /// Refs point to the actor.
     Used {
-        actor: ActorId,
+        shown: Shown,
         remote: Weak<Remote>,
     },
     /// No ref is left; the peer still has to say that it has taken everything.
@@ -35,8 +46,8 @@ impl Remotes {
     }
 
     /// The `Remote` of an actor, if a ref to it is alive.
-    pub(crate) fn find(&self, actor: ActorId) -> Option<Arc<Remote>> {
-        self.get(*self.by_actor.get(&actor)?)
+    pub(crate) fn find(&self, actor: &Resolved) -> Option<Arc<Remote>> {
+        self.get(*self.by_actor.get(&Shown::of(actor))?)
     }
 
     /// The `Remote` behind a binding, if a ref to it is alive.
@@ -60,22 +71,23 @@ impl Remotes {
     }
 
     /// Puts the actor under the id that was reserved for it.
-    pub(crate) fn insert(&mut self, binding: BindingId, actor: ActorId, remote: &Arc<Remote>) {
+    pub(crate) fn insert(&mut self, binding: BindingId, remote: &Arc<Remote>) {
+        let shown = Shown::of(remote.described());
         self.slots[index(binding)] = Slot::Used {
-            actor,
+            shown,
             remote: Arc::downgrade(remote),
         };
-        self.by_actor.insert(actor, binding);
+        self.by_actor.insert(shown, binding);
     }
 
     /// The last ref is gone. The id stays taken until [`release`](Self::release).
     pub(crate) fn leave(&mut self, binding: BindingId) {
         let slot = &mut self.slots[index(binding)];
-        if let Slot::Used { actor, .. } = *slot {
+        if let Slot::Used { shown, .. } = *slot {
             *slot = Slot::Leaving;
             // A later ref to the same actor may have made a binding of its own by now.
-            if self.by_actor.get(&actor) == Some(&binding) {
-                self.by_actor.remove(&actor);
+            if self.by_actor.get(&shown) == Some(&binding) {
+                self.by_actor.remove(&shown);
             }
         }
     }
