@@ -9,10 +9,16 @@ use std::{
     time::Instant,
 };
 
+thread_local! {
+    /// Made once per thread: a thread that waits for every message allocates nothing for it.
+    static WAKER: Waker = unpark();
+}
+
 /// Polls a future on this thread, which sleeps while the future waits; `None` when `until` comes
 /// first.
 pub(crate) fn block_on<F: Future>(future: F, until: Option<Instant>) -> Option<F::Output> {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    // A thread that is ending has lost its waker.
+    let waker = WAKER.try_with(Waker::clone).unwrap_or_else(|_| unpark());
     let mut future = pin!(future);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
@@ -26,10 +32,18 @@ pub(crate) fn block_on<F: Future>(future: F, until: Option<Instant>) -> Option<F
     }
 }
 
+fn unpark() -> Waker {
+    Waker::from(Arc::new(Unpark(thread::current())))
+}
+
 struct Unpark(Thread);
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
         self.0.unpark();
     }
 }

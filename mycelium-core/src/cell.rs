@@ -4,6 +4,8 @@
 //! the owner task. Behind it, under a lock that only the runner of the current phase takes, lies
 //! the actor with the future of its current handler (see [`owner`]). The actor's own type is
 //! erased from there on, so a ref knows the message type alone.
+//!
+//! An [`Inbox`](crate::Inbox) is a front with nothing behind it: whoever holds it is the runner.
 
 pub(crate) mod owner;
 pub(crate) mod phase;
@@ -17,17 +19,17 @@ use mycelium_wire::ActorId;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    owner::{Owner, contain},
+    owner::contain,
     phase::{Phase, Signal, Wake},
 };
 use crate::{
-    StopReason,
+    Message, Node, StopReason,
     mailbox::{Mailbox, local::Found},
     sync::{Mutex, OwnerWaker},
 };
 
-/// An actor's cell as its refs see it.
-pub(crate) type LocalCell<M> = Cell<M, dyn Owner<M>>;
+/// An actor's cell as its refs see it: whatever is behind the front.
+pub(crate) type LocalCell<M> = Cell<M, dyn Send>;
 
 /// An actor: what senders touch in front, what the runner touches behind.
 pub(crate) struct Cell<M, O: ?Sized> {
@@ -96,6 +98,25 @@ impl<M> Front<M> {
         if owed == Wake::Owner {
             self.waker.wake();
         }
+    }
+}
+
+impl<M: Message> Front<M> {
+    /// Ends the actor: senders are refused, what is left is counted, whoever waits is told.
+    ///
+    /// For the runner alone; `discard` drops what was not handled and says how much that was.
+    pub(crate) fn tear_down(
+        &self,
+        node: &Node,
+        reason: StopReason,
+        discard: impl FnOnce(&Self) -> usize,
+    ) {
+        let reason = self.exit.decide(reason).clone();
+        self.close();
+        let left = discard(self);
+        self.phase.end();
+        node.forget::<M>(self.id, &reason, left);
+        self.exit.end();
     }
 }
 
@@ -209,6 +230,8 @@ impl Exit {
 }
 
 /// Gives a typed cell its erased form.
-pub(crate) fn erase<M: Send + 'static, O: Owner<M>>(cell: Arc<Cell<M, O>>) -> Arc<LocalCell<M>> {
+pub(crate) fn erase<M: Send + 'static, O: Send + 'static>(
+    cell: Arc<Cell<M, O>>,
+) -> Arc<LocalCell<M>> {
     cell
 }

@@ -10,6 +10,7 @@ mod actor;
 mod actor_ref;
 mod archived;
 mod ask;
+mod bell;
 mod block_on;
 mod builder;
 mod cell;
@@ -18,6 +19,7 @@ mod dead_letter;
 mod export;
 mod extensions;
 mod inbound;
+mod inbox;
 mod link;
 mod local_ref;
 mod mailbox;
@@ -46,6 +48,7 @@ pub use crate::{
     export::TooManyExports,
     extensions::Extensions,
     inbound::Inbound,
+    inbox::Inbox,
     link::{DecodePorts, Encode, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal},
     local_ref::LocalRef,
     message::Message,

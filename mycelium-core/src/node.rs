@@ -15,8 +15,9 @@ use tokio::{runtime::Handle, task::AbortHandle, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Actor, ActorRef, Context, DeadLetter, DeadLetters, Extensions, Link, LinkKind, LinkRefusal,
-    LocalRef, Message, NodeBuilder, RemoteRef, SpawnOptions, StopReason, TooManyExports,
+    Actor, ActorRef, Context, DeadLetter, DeadLetters, Extensions, Inbox, Link, LinkKind,
+    LinkRefusal, LocalRef, Message, NodeBuilder, RemoteRef, SpawnOptions, StopReason,
+    TooManyExports,
     cell::{
         Cell, Control, Front, erase,
         owner::{Body, Owned, OwnerTask, step},
@@ -71,6 +72,8 @@ struct Inner {
     next_actor: AtomicU64,
     /// Every living actor.
     actors: Mutex<HashMap<ActorId, Weak<dyn Control>>>,
+    /// Every inbox that has not ended.
+    inboxes: Mutex<HashMap<ActorId, Weak<dyn Control>>>,
     /// The owner tasks of the actors.
     actor_tasks: TaskTracker,
     /// What else must end before the node has: listeners, readers, writers.
@@ -116,6 +119,7 @@ impl Node {
             runtime,
             next_actor: AtomicU64::new(1),
             actors: Mutex::default(),
+            inboxes: Mutex::default(),
             actor_tasks: TaskTracker::new(),
             tasks: TaskTracker::new(),
             exports: Exports::default(),
@@ -148,14 +152,44 @@ impl Node {
         ActorRef::Local(self.spawn_local(&options, actor).0)
     }
 
+    /// A mailbox of the default capacity without an actor: the caller takes the messages itself.
+    pub fn inbox<M: Message>(&self) -> Inbox<M> {
+        self.inbox_with(SpawnOptions::default())
+    }
+
+    /// A mailbox without an actor.
+    ///
+    /// Costs two allocations.
+    pub fn inbox_with<M: Message>(&self, options: SpawnOptions) -> Inbox<M> {
+        let front = self.front(&options);
+        let id = front.id;
+        let cell = Arc::new(Cell {
+            front,
+            owner: Mutex::new(()),
+        });
+        let control: Weak<dyn Control> = Arc::<Cell<M, ()>>::downgrade(&cell);
+        self.0.inboxes.lock().insert(id, control);
+        let me = LocalRef(erase(cell));
+        if self.0.actor_tasks.is_closed() {
+            me.stop();
+        }
+        Inbox::new(me, self.clone())
+    }
+
+    /// The front of an actor that is about to live here.
+    fn front<M>(&self, options: &SpawnOptions) -> Front<M> {
+        // Relaxed: the number only has to be unique.
+        let id = ActorId::from_u64(self.0.next_actor.fetch_add(1, Ordering::Relaxed));
+        Front::new(id, self.0.id.incarnation(), options.capacity_messages())
+    }
+
     pub(crate) fn spawn_local<A: Actor>(
         &self,
         options: &SpawnOptions,
         actor: A,
     ) -> (LocalRef<A::Message>, Weak<dyn Control>) {
-        // Relaxed: the number only has to be unique.
-        let id = ActorId::from_u64(self.0.next_actor.fetch_add(1, Ordering::Relaxed));
-        let front = Front::new(id, self.0.id.incarnation(), options.capacity_messages());
+        let front = self.front(options);
+        let id = front.id;
         let owner = Mutex::new(Owned::new(step::<A>));
         let typed = Arc::new(Cell { front, owner });
         let me = LocalRef(erase(Arc::clone(&typed)));
@@ -163,7 +197,7 @@ impl Node {
         typed.owner.lock().inhabit(Body { actor, context });
         let control: Weak<dyn Control> = Arc::<Cell<_, Owned<A, _>>>::downgrade(&typed);
         self.0.actors.lock().insert(id, control.clone());
-        let task = OwnerTask::new(Arc::clone(&me.0), self.clone());
+        let task = OwnerTask::new(typed, self.clone());
         self.0.actor_tasks.spawn_on(task, &self.0.runtime);
         if self.0.actor_tasks.is_closed() {
             me.stop();
@@ -197,6 +231,9 @@ impl Node {
     /// have ended and its sockets are gone. A kill takes effect at an await: a handler that blocks
     /// its thread keeps this waiting. Not for handlers to wait for: they would wait for themselves.
     ///
+    /// Inboxes are stopped and not waited for: their holders are the program's, and take what was
+    /// accepted at their own time.
+    ///
     /// # Errors
     ///
     /// [`ShutdownTimeout`] when actors had to be killed; the node has shut down all the same.
@@ -206,11 +243,14 @@ impl Node {
     /// A dropped future leaves the node half shut down; call it again.
     pub async fn shutdown(&self, timeout: Duration) -> Result<(), ShutdownTimeout> {
         self.0.actor_tasks.close();
-        for actor in self.living_actors() {
+        for actor in living(&self.0.actors)
+            .into_iter()
+            .chain(living(&self.0.inboxes))
+        {
             actor.stop();
         }
         let drained = time::timeout(timeout, self.0.actor_tasks.wait()).await;
-        let survivors = self.living_actors();
+        let survivors = living(&self.0.actors);
         for actor in &survivors {
             actor.kill();
         }
@@ -310,7 +350,9 @@ impl Node {
 
     /// An actor has ended.
     pub(crate) fn forget<M: Message>(&self, actor: ActorId, reason: &StopReason, left: usize) {
-        self.0.actors.lock().remove(&actor);
+        if self.0.actors.lock().remove(&actor).is_none() {
+            self.0.inboxes.lock().remove(&actor);
+        }
         self.0.exports.remove(actor);
         match reason {
             StopReason::Failed(error) => tracing::error!(%actor, %error, "an actor failed"),
@@ -326,15 +368,11 @@ impl Node {
             });
         }
     }
+}
 
-    fn living_actors(&self) -> Vec<Arc<dyn Control>> {
-        self.0
-            .actors
-            .lock()
-            .values()
-            .filter_map(Weak::upgrade)
-            .collect()
-    }
+/// Those that have not ended, held so that none ends under the lock.
+fn living(all: &Mutex<HashMap<ActorId, Weak<dyn Control>>>) -> Vec<Arc<dyn Control>> {
+    all.lock().values().filter_map(Weak::upgrade).collect()
 }
 
 impl fmt::Debug for Node {

@@ -1,8 +1,8 @@
 //! The locks, atomics and wakers that lock-free code of this crate is written with.
 //!
-//! The modules that use nothing else (`cell/phase.rs`, `mailbox/local.rs`, `mailbox/waiters.rs`)
-//! are compiled a second time by `tests/loom.rs`, where a module of the same name brings loom's
-//! types: the models run the very source that ships.
+//! The modules that use nothing else (`bell.rs`, `cell/phase.rs`, `mailbox/local.rs`,
+//! `mailbox/waiters.rs`) are compiled a second time by `tests/loom.rs`, where a module of the same
+//! name brings loom's types: the models run the very source that ships.
 
 use std::{
     sync::{OnceLock, PoisonError},

@@ -4,7 +4,7 @@ use std::{cell::Cell, time::Duration};
 
 use mycelium_core::{
     Actor, ActorError, ActorRef, ActorResult, Archived, Context, DeadLetter, DeadLetterNotice,
-    DeadLetters, Extensions, Inbound, Link, LinkRefusal, LocalRef, Names, Node, NodeBuilder,
+    DeadLetters, Extensions, Inbound, Inbox, Link, LinkRefusal, LocalRef, Names, Node, NodeBuilder,
     Plugin, Remote, RemoteRef, SendError, SendFuture, ShutdownTimeout, SpawnOptions, StartError,
     StopReason, TooManyExports,
 };
@@ -59,6 +59,7 @@ fn nodes_and_their_parts_may_be_sent_and_shared() {
     send::<DeadLetterNotice>();
     sync::<DeadLetterNotice>();
     send::<Inbound>();
+    send::<Inbox<Unshared>>();
     send::<dyn Link>();
     sync::<dyn Link>();
 }

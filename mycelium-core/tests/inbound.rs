@@ -5,12 +5,15 @@
     reason = "clippy knows tests by their attribute, not their helpers"
 )]
 
-use std::sync::{Arc, Mutex, Weak};
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, Weak},
+};
 
 use allocation_counter::measure;
 use mycelium_core::{
-    ActorRef, DeadLetterNotice, Encode, Inbound, InboundBinding, Link, LinkFuture, LinkKind,
-    LinkRefusal, LocalRef, Node, Remote, StopReason,
+    ActorRef, DeadLetterNotice, Encode, Inbound, InboundBinding, Inbox, Link, LinkFuture, LinkKind,
+    LinkRefusal, LocalRef, Node, Remote, SpawnOptions, StopReason,
 };
 use mycelium_wire::{
     Bind, BindingId, Check, CloseReason, Credit, EndReason, FrameDecoder, FrameKind, Header,
@@ -239,4 +242,50 @@ async fn an_actor_that_ended_cannot_be_bound() {
     assert_eq!(*peer.ended.lock().unwrap(), [EndReason::NoSuchActor]);
     receive(&mut inbound, 0..2);
     assert_eq!(peer.credit(), (0, 2));
+}
+
+#[tokio::test]
+async fn an_inbox_receives_what_arrives_and_confirms_it() {
+    let (node, peer) = (node().await, Peer::new());
+    let mut inbox: Inbox<u64> = node.inbox();
+    let mut inbound = connect(&node, &peer);
+    inbound.bind(BINDING, &bind(&node, &inbox.actor_ref()), 1 << 20);
+    receive(&mut inbound, 0..600);
+    for message in 0..600 {
+        assert_eq!(inbox.try_recv(), Ok(Some(message)));
+    }
+    inbox.actor_ref().stop();
+    assert_eq!(inbox.try_recv(), Err(StopReason::Stopped));
+    assert_eq!(peer.credit(), (600, 0));
+    assert_eq!(*peer.ended.lock().unwrap(), [EndReason::Stopped]);
+}
+
+/// A peer whose window is used up waits for credit, and the holder of an inbox may stay away.
+#[tokio::test]
+async fn an_inbox_returns_credit_with_the_last_message_at_hand() {
+    let (node, peer) = (node().await, Peer::new());
+    let one = SpawnOptions::default().capacity(NonZeroUsize::MIN);
+    let mut inbox: Inbox<u64> = node.inbox_with(one);
+    let mut inbound = connect(&node, &peer);
+    inbound.bind(BINDING, &bind(&node, &inbox.actor_ref()), 1 << 20);
+    receive(&mut inbound, 0..1);
+    assert_eq!(inbox.try_recv(), Ok(Some(0)));
+    assert_eq!(peer.credit(), (1, 0));
+}
+
+#[tokio::test]
+async fn what_an_inbox_leaves_of_another_node_is_refused_and_a_dead_letter() {
+    let (node, peer) = (node().await, Peer::new());
+    let mut letters = node.dead_letters();
+    let mut inbox: Inbox<u64> = node.inbox();
+    let mut inbound = connect(&node, &peer);
+    inbound.bind(BINDING, &bind(&node, &inbox.actor_ref()), 1 << 20);
+    receive(&mut inbound, 0..100);
+    assert_eq!(inbox.try_recv(), Ok(Some(0)));
+    drop(inbox);
+    assert_eq!(peer.credit(), (1, 99));
+    let Some(DeadLetterNotice::Letter(letter)) = letters.next().await else {
+        panic!("no dead letter")
+    };
+    assert_eq!(letter.count, 99);
 }

@@ -1,14 +1,17 @@
 //! Loom models of the actor cell: its phase word and its local queue, the very sources that ship.
 //!
 //! [`Model`] stands for the owner task of `cell/owner.rs` without the actor: it enters, takes
-//! messages, rests or suspends, and ends, in the same order. A lost wake shows as a deadlock,
-//! which loom reports with the schedule that led there.
+//! messages, rests or suspends, and ends, in the same order; [`InboxModel`] stands for the holder
+//! of an inbox, as `inbox.rs` has it. A lost wake shows as a deadlock, which loom reports with the
+//! schedule that led there.
 
 #![expect(
     clippy::unwrap_used,
     reason = "clippy knows tests by their attribute, not their helpers"
 )]
 
+#[path = "../src/bell.rs"]
+mod bell;
 #[path = "../src/mailbox/local.rs"]
 #[expect(dead_code, reason = "the models need no lengths")]
 mod local;
@@ -28,6 +31,7 @@ use std::{
 use loom::{cell::UnsafeCell, future::block_on, model::Builder, sync::Arc, thread};
 
 use crate::{
+    bell::Bell,
     local::{Found, LocalQueue, Push},
     phase::{Entry, Phase, Release, Signal, Wake},
     sync::{Mutex, OwnerWaker},
@@ -281,6 +285,114 @@ impl Model {
     }
 }
 
+/// The holder of an inbox.
+struct InboxModel {
+    cell: Arc<Cell>,
+    bell: std::sync::Arc<Bell>,
+    batch: VecDeque<Message>,
+    standing: Standing,
+}
+
+/// As in `inbox.rs`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Looking,
+    Drained,
+    Resting,
+}
+
+impl InboxModel {
+    fn new(cell: &Arc<Cell>) -> Self {
+        let bell = std::sync::Arc::new(Bell::default());
+        cell.waker
+            .register(&Waker::from(std::sync::Arc::clone(&bell)));
+        Self {
+            cell: Arc::clone(cell),
+            bell,
+            batch: VecDeque::new(),
+            standing: Standing::Resting,
+        }
+    }
+
+    /// What is received until the end.
+    fn recv_all(mut self) -> Vec<Message> {
+        let mut received = Vec::new();
+        while let Some(message) = self.recv() {
+            received.push(message);
+        }
+        self.cell.phase.end();
+        received
+    }
+
+    /// `None` at the end.
+    fn recv(&mut self) -> Option<Message> {
+        block_on(poll_fn(|cx| self.poll_recv(cx)))
+    }
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        if let ready @ Poll::Ready(_) = self.take() {
+            return ready;
+        }
+        self.bell.listen(cx.waker());
+        loop {
+            if let ready @ Poll::Ready(_) = self.take() {
+                return ready;
+            }
+            if self.rests() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn take(&mut self) -> Poll<Option<Message>> {
+        let phase = &self.cell.phase;
+        match self.standing {
+            Standing::Looking => {}
+            Standing::Drained if phase.is_quiet() => return Poll::Pending,
+            Standing::Drained => phase.heed(),
+            Standing::Resting => match phase.enter() {
+                Entry::Runs => {}
+                Entry::Waits | Entry::Ended => return Poll::Pending,
+            },
+        }
+        self.standing = Standing::Looking;
+        if phase.is_killed() {
+            return Poll::Ready(None);
+        }
+        let is_stopping = phase.is_stopping();
+        match self.next_message() {
+            Some(message) => Poll::Ready(Some(message)),
+            None if is_stopping => Poll::Ready(None),
+            None => {
+                self.standing = Standing::Drained;
+                Poll::Pending
+            }
+        }
+    }
+
+    fn next_message(&mut self) -> Option<Message> {
+        if self.batch.is_empty() {
+            self.cell.queue.refill(&mut self.batch);
+        }
+        let message = self.batch.pop_front()?;
+        self.cell.queue.take();
+        if self.batch.is_empty() {
+            self.cell.queue.wake_waiter();
+        }
+        Some(message)
+    }
+
+    fn rests(&mut self) -> bool {
+        if self.standing != Standing::Resting {
+            self.standing = match self.cell.phase.rest() {
+                Release::Left => Standing::Resting,
+                Release::RunsOn => Standing::Looking,
+            };
+        }
+        self.standing == Standing::Resting
+    }
+}
+
 fn model(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(preemptions);
@@ -507,5 +619,93 @@ fn two_runners_are_never_inside_at_once() {
         for runner in runners {
             runner.join().unwrap();
         }
+    });
+}
+
+#[test]
+fn an_inbox_that_waits_is_woken_by_whoever_sends() {
+    model(2, || {
+        let cell = Cell::new(8);
+        let senders = [(1, 2), (2, 1)].map(|(sender, messages)| {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                for number in 0..messages {
+                    assert!(matches!(cell.try_send((sender, number)), Push::Stored(_)));
+                }
+            })
+        });
+        let mut inbox = InboxModel::new(&cell);
+        let received: Vec<Message> = (0..3).map(|_| inbox.recv().unwrap()).collect();
+        assert_eq!(sent_by(1, &received), [0, 1]);
+        assert_eq!(sent_by(2, &received), [0]);
+        for sender in senders {
+            sender.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn an_inbox_that_polls_sees_what_is_sent() {
+    model(3, || {
+        let cell = Cell::new(8);
+        let sender = Arc::clone(&cell);
+        let sender = thread::spawn(move || {
+            for number in 0..2 {
+                assert!(matches!(sender.try_send((1, number)), Push::Stored(_)));
+            }
+        });
+        let mut inbox = InboxModel::new(&cell);
+        let mut received = Vec::new();
+        while received.len() < 2 {
+            match inbox.take() {
+                Poll::Ready(message) => received.push(message.unwrap()),
+                Poll::Pending => thread::yield_now(),
+            }
+        }
+        assert_eq!(sent_by(1, &received), [0, 1]);
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn senders_that_wait_for_room_in_an_inbox_are_woken_before_it_looks_again() {
+    model(2, || {
+        let cell = Cell::new(1);
+        let sender = Arc::clone(&cell);
+        let sender = thread::spawn(move || {
+            for number in 0..2 {
+                assert!(matches!(sender.send((1, number)), Push::Stored(_)));
+            }
+        });
+        let mut inbox = InboxModel::new(&cell);
+        assert_eq!(inbox.recv(), Some((1, 0)));
+        // The holder is away until the second message has found its room.
+        sender.join().unwrap();
+        assert_eq!(inbox.recv(), Some((1, 1)));
+    });
+}
+
+#[test]
+fn a_message_that_meets_the_stop_of_an_inbox_is_received_or_refused() {
+    model(2, || {
+        let cell = Cell::new(8);
+        let (sender, stopper) = (Arc::clone(&cell), Arc::clone(&cell));
+        let sender = thread::spawn(move || matches!(sender.try_send((1, 0)), Push::Stored(_)));
+        let stopper = thread::spawn(move || stopper.stop());
+        let received = InboxModel::new(&cell).recv_all();
+        let was_stored = sender.join().unwrap();
+        assert_eq!(received.len(), usize::from(was_stored));
+        stopper.join().unwrap();
+    });
+}
+
+#[test]
+fn a_kill_ends_an_inbox_that_waits() {
+    model(3, || {
+        let cell = Cell::new(8);
+        let killer = Arc::clone(&cell);
+        let killer = thread::spawn(move || killer.kill());
+        assert_eq!(InboxModel::new(&cell).recv_all(), []);
+        killer.join().unwrap();
     });
 }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    Front, LocalCell,
+    Cell, Front,
     phase::{Entry, Release},
 };
 use crate::{
@@ -212,35 +212,24 @@ where
         // These drops run code of the user's; a panic in one must not keep the others.
         contain(|| self.running.as_mut().set(None));
         contain(|| self.body = None);
-        let mut left = self.intake.discard(&front.mailbox);
-        let count = left.messages.len() + left.frames;
-        while let Some(message) = left.messages.pop_front() {
-            contain(|| drop(message));
-        }
-        count
+        self.intake.discard(&front.mailbox)
     }
 }
 
 /// The task that owns an actor: it alone starts handlers and tears the actor down.
 pub(crate) struct OwnerTask<M: Message> {
-    cell: Arc<LocalCell<M>>,
+    cell: Arc<Cell<M, dyn Owner<M>>>,
     node: Node,
 }
 
 impl<M: Message> OwnerTask<M> {
-    pub(crate) fn new(cell: Arc<LocalCell<M>>, node: Node) -> Self {
+    pub(crate) fn new(cell: Arc<Cell<M, dyn Owner<M>>>, node: Node) -> Self {
         Self { cell, node }
     }
 
-    /// Ends the actor: senders are refused, what is left is counted, whoever waits is told.
     fn tear_down(&self, reason: StopReason) {
-        let front = &self.cell.front;
-        let reason = front.exit.decide(reason).clone();
-        front.close();
-        let left = self.cell.owner.lock().discard(front);
-        front.phase.end();
-        self.node.forget::<M>(front.id, &reason, left);
-        front.exit.end();
+        let discard = |front: &Front<M>| self.cell.owner.lock().discard(front);
+        self.cell.front.tear_down(&self.node, reason, discard);
     }
 }
 

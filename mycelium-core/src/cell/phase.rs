@@ -5,6 +5,7 @@
 //! | [`notify`](Phase::notify), after a push | `SCHEDULED`, wake | + `NOTIFY` | + `NOTIFY` | + `NOTIFY` | - |
 //! | [`signal`](Phase::signal), stop or kill | `SCHEDULED` + flag, wake | + flag, wake | + flag, wake | + flag, wake | - |
 //! | [`enter`](Phase::enter), the owner task is polled | waits | `RUNNING` | + `WAKE`, waits | `RUNNING` | ends |
+//! | [`heed`](Phase::heed), the runner looks again | | | - `NOTIFY`, - `WAKE` | | |
 //! | [`rest`](Phase::rest), the mailbox was empty | | | no flag: `IDLE`; else runs on | | |
 //! | [`suspend`](Phase::suspend), the handler waits | | | `KILL`: runs on; else `SUSPENDED` | | |
 //! | [`yield_now`](Phase::yield_now), the turn is over | | | `SCHEDULED`, wakes itself | | |
@@ -12,8 +13,13 @@
 //!
 //! A cell is born `SCHEDULED`, so that the owner leaves its waker before anybody needs it. Every
 //! change is a read-modify-write: a plain load would lose a wake. Whoever moves the word to
-//! `RUNNING` owns the actor until it leaves that phase; today that is only the owner task, and
-//! `WAKE` is what it leaves behind when another runner is at work.
+//! `RUNNING` owns the actor until it leaves that phase: the owner task, or whoever holds an inbox.
+//! `WAKE` is what the owner task leaves behind when another runner is at work.
+//!
+//! A runner that polls, as the holder of an inbox may, stays in `RUNNING` between its looks: a
+//! sender then only raises `NOTIFY` and wakes nobody. A plain load tells the runner that nothing
+//! was raised; it misses no wake, since it changes nothing, and the runner looks again before it
+//! rests.
 
 use crate::sync::{AtomicU32, Ordering};
 
@@ -117,6 +123,20 @@ impl Phase {
             STOPPED => Entry::Ended,
             _ => Entry::Waits,
         }
+    }
+
+    /// Whether no flag was raised since the runner last looked: where it found the mailbox empty
+    /// then, it still is.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.word() & (NOTIFY | WAKE | KILL | STOP) == 0
+    }
+
+    /// The runner will look into the mailbox: takes back what was raised for that.
+    pub(crate) fn heed(&self) {
+        self.update(|word| {
+            debug_assert_eq!(word & PHASE, RUNNING, "only the runner heeds");
+            word & !(NOTIFY | WAKE)
+        });
     }
 
     /// The runner found the mailbox empty and would leave the actor idle.

@@ -8,7 +8,7 @@ use super::{
     frames::{FrameQueue, QueuedFrame},
     ledger::Taken,
 };
-use crate::{Archived, Terminated};
+use crate::{Archived, Terminated, cell::owner::contain};
 
 /// What the actor handles next.
 pub(crate) enum Delivery<M> {
@@ -76,18 +76,29 @@ impl<M: Send + 'static> Intake<M> {
         }
     }
 
+    /// Whether something is at hand that needs no look into the mailbox.
+    pub(crate) fn has_batch(&self) -> bool {
+        let mut in_turn = self.active.iter().skip(self.turn);
+        !self.local.is_empty() || in_turn.any(|active| !active.batch.is_empty())
+    }
+
     /// Discards all that is left and says how many messages that were.
-    pub(crate) fn discard(&mut self, mailbox: &Mailbox<M>) -> Leftovers<M> {
+    pub(crate) fn discard(&mut self, mailbox: &Mailbox<M>) -> usize {
         let mut messages = std::mem::take(&mut self.local);
         mailbox.local.take_rest(&mut messages);
         self.adopt_ready(mailbox);
         let close = |active: Active<M>| active.queue.close(active.batch, active.taken);
-        let frames = std::mem::take(&mut self.active)
+        let frames: usize = std::mem::take(&mut self.active)
             .into_iter()
             .map(close)
             .sum();
         self.spare = Vec::new();
-        Leftovers { messages, frames }
+        let count = messages.len() + frames;
+        while let Some(message) = messages.pop_front() {
+            // The drop is code of the user's; a panic in one must not keep the others.
+            contain(|| drop(message));
+        }
+        count
     }
 
     fn next_frame(&mut self) -> Option<Delivery<M>> {
@@ -130,10 +141,4 @@ impl<M: Send + 'static> Intake<M> {
             });
         });
     }
-}
-
-/// What an actor left behind unhandled.
-pub(crate) struct Leftovers<M> {
-    pub(crate) messages: VecDeque<Entry<M>>,
-    pub(crate) frames: usize,
 }
