@@ -29,6 +29,7 @@ mod payload;
 mod receive_half;
 mod reply_failure;
 mod send_half;
+mod shared;
 mod wire;
 
 pub use crate::{
@@ -52,6 +53,7 @@ pub use crate::{
     receive_half::{Event, HandshakeState, ReceiveHalf},
     reply_failure::ReplyFailure,
     send_half::{SendHalf, SendRefused},
+    shared::{ArchivedShared, Shared},
     wire::Wire,
 };
 

@@ -15,7 +15,8 @@ pub use mycelium_transport::{
 };
 pub use mycelium_wire as wire;
 pub use mycelium_wire::{
-    ActorId, ArchivedPayload, InvalidNodeName, NodeId, NodeName, Payload, Wire, WireError,
+    ActorId, ArchivedPayload, ArchivedShared, InvalidNodeName, NodeId, NodeName, Payload, Shared,
+    Wire, WireError,
 };
 
 /// What `#[message]` expands to.
@@ -28,8 +29,8 @@ pub mod __private {
 pub mod prelude {
     pub use crate::{
         Actor, ActorError, ActorRef, ActorResult, Archived, AskError, BuildTransport, Context,
-        Message, Node, Payload, PeerAddr, Registry, ReplyTo, SendError, SpawnOptions, StopReason,
-        Terminated, TransportNode, Wire, message,
+        Inbox, Message, Node, Payload, PeerAddr, Registry, ReplyTo, SendError, Shared,
+        SpawnOptions, StopReason, Terminated, TransportNode, Wire, message,
     };
 }
 
