@@ -81,17 +81,23 @@ impl<A: Actor> Context<A> {
     ///
     /// [`WatchError::NotLocal`] for an actor of another node.
     pub fn watch<M: Message>(&mut self, actor: &ActorRef<M>) -> Result<(), WatchError> {
-        let ActorRef::Local(actor) = actor else {
-            return Err(WatchError::NotLocal);
-        };
-        self.watches.watch(&self.me, actor);
+        match actor {
+            ActorRef::Local(actor) => self.watches.watch(&self.me, actor),
+            // It came home in a message, and was gone by then.
+            ActorRef::Unix(remote) | ActorRef::Tcp(remote) if remote.is_gone_from(&self.node) => {
+                self.watches.miss(&self.me, actor.id());
+            }
+            _ => return Err(WatchError::NotLocal),
+        }
         Ok(())
     }
 
     /// Takes a watch back: there will be no notice, even where it is on its way. Says whether
     /// there was one.
     pub fn unwatch<M: Message>(&mut self, actor: &ActorRef<M>) -> bool {
-        self.watches.unwatch(actor.id())
+        // Actors of other nodes may have the same id.
+        actor.identity() == (self.node.id().incarnation(), actor.id())
+            && self.watches.unwatch(actor.id())
     }
 
     /// Sends this actor a message after a while; it waits for room like any other.

@@ -77,19 +77,36 @@ impl Watches {
         watcher: &LocalRef<M>,
         actor: &LocalRef<T>,
     ) {
-        let front = &actor.0.front;
-        if self.0.contains_key(&front.id) {
-            return;
+        if let Some(watch) = self.begin(watcher, actor.0.front.id) {
+            actor.0.front.exit.tell(Arc::downgrade(&watch));
         }
-        watcher.0.front.mailbox.notices.reserve();
+    }
+
+    /// Tells `watcher` that an actor of its node is gone, of which nothing is left to ask why.
+    pub(crate) fn miss<M: Message>(&mut self, watcher: &LocalRef<M>, actor: ActorId) {
+        if let Some(watch) = self.begin(watcher, actor) {
+            watch.actor_ended(&StopReason::NoSuchActor);
+        }
+    }
+
+    /// A new watch, and room for its notice; `None` where there is one.
+    fn begin<M: Message>(
+        &mut self,
+        watcher: &LocalRef<M>,
+        watched: ActorId,
+    ) -> Option<Arc<dyn Mourner>> {
+        if self.0.contains_key(&watched) {
+            return None;
+        }
+        let front = &watcher.0.front;
+        front.mailbox.notices.reserve(self.0.len() + 1);
         let watch: Arc<dyn Mourner> = Arc::new(Watch {
             watcher: Arc::downgrade(&watcher.0),
-            watched: front.id,
+            watched,
             incarnation: front.incarnation,
         });
-        let told = Arc::downgrade(&watch);
-        self.0.insert(front.id, watch);
-        front.exit.tell(told);
+        self.0.insert(watched, Arc::clone(&watch));
+        Some(watch)
     }
 
     /// Takes a watch back: there will be no notice, even where it is on its way. Says whether
@@ -115,8 +132,9 @@ impl Notices {
         Some(notice?.terminated)
     }
 
-    fn reserve(&self) {
-        self.queue.lock().reserve(1);
+    /// Makes room for the notices of so many watches.
+    fn reserve(&self, watches: usize) {
+        self.queue.lock().reserve(watches);
     }
 
     fn push(&self, notice: Notice) {

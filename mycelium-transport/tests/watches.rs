@@ -1,0 +1,106 @@
+//! Watches of actors that live on another node, or came home from one.
+
+mod support;
+
+use mycelium_core::{Actor, ActorRef, ActorResult, Context, ReplyTo, Terminated};
+use mycelium_macros::message;
+use mycelium_registry::Registry;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+
+use crate::support::Pair;
+
+/// Watches what it is given, and tells the test how that went.
+struct Watcher(UnboundedSender<String>);
+
+#[message(crate = mycelium_wire)]
+enum Watch {
+    Watch(ActorRef<Watch>),
+    Unwatch(ActorRef<Watch>),
+    /// Gives a ref back.
+    Return {
+        actor: ActorRef<Watch>,
+        reply: ReplyTo<ActorRef<Watch>>,
+    },
+}
+
+impl Actor for Watcher {
+    type Message = Watch;
+
+    async fn handle(&mut self, message: Watch, cx: &mut Context<Self>) -> ActorResult {
+        match message {
+            Watch::Watch(actor) => self.0.send(format!("{:?}", cx.watch(&actor)))?,
+            Watch::Unwatch(actor) => self.0.send(cx.unwatch(&actor).to_string())?,
+            Watch::Return { actor, reply } => reply.send(actor),
+        }
+        Ok(())
+    }
+
+    async fn terminated(&mut self, notice: Terminated, _: &mut Context<Self>) -> ActorResult {
+        self.0.send(format!("{:?}", notice.reason))?;
+        Ok(())
+    }
+}
+
+fn watcher() -> (Watcher, UnboundedReceiver<String>) {
+    let (sender, seen) = mpsc::unbounded_channel();
+    (Watcher(sender), seen)
+}
+
+async fn send(actor: &ActorRef<Watch>, message: Watch) {
+    actor.send(message).await.expect("the actor lives");
+}
+
+#[tokio::test]
+async fn an_actor_of_another_node_cannot_be_watched() {
+    let pair = Pair::start().await;
+    let away = pair.server.spawn(watcher().0);
+    pair.server.register("away", &away).expect("it is free");
+    let away = pair.client.resolve("away").await.expect("it is there");
+    let (here, mut seen) = watcher();
+    let here = pair.client.spawn(here);
+    send(&here, Watch::Watch(away)).await;
+    assert_eq!(seen.recv().await.as_deref(), Some("Err(NotLocal)"));
+    pair.shutdown().await;
+}
+
+// Ids are counted on each node: a watch of the actor with the same id here was taken back.
+#[tokio::test]
+async fn a_watch_is_not_taken_back_by_an_actor_of_another_node_with_the_same_id() {
+    let pair = Pair::start().await;
+    let away = pair.server.spawn(watcher().0);
+    pair.server.register("away", &away).expect("it is free");
+    let away = pair.client.resolve("away").await.expect("it is there");
+    let watched = pair.client.spawn(watcher().0);
+    assert_eq!(watched.id(), away.id());
+    let (here, mut seen) = watcher();
+    let here = pair.client.spawn(here);
+    send(&here, Watch::Watch(watched.clone())).await;
+    send(&here, Watch::Unwatch(away)).await;
+    assert_eq!(seen.recv().await.as_deref(), Some("Ok(())"));
+    assert_eq!(seen.recv().await.as_deref(), Some("false"));
+    watched.stop();
+    assert_eq!(seen.recv().await.as_deref(), Some("Stopped"));
+    pair.shutdown().await;
+}
+
+// Was refused as an actor of another node, which failed the watcher.
+#[tokio::test]
+async fn an_actor_that_was_gone_when_its_ref_came_home_is_told_of_at_once() {
+    let pair = Pair::start().await;
+    let away = pair.server.spawn(watcher().0);
+    pair.server.register("away", &away).expect("it is free");
+    let away = pair.client.resolve("away").await.expect("it is there");
+    let gone = pair.client.spawn(watcher().0);
+    gone.kill();
+    while pair.client.actors_len() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let came_home = away.ask(|reply| Watch::Return { actor: gone, reply });
+    let came_home = came_home.await.expect("it answers");
+    let (here, mut seen) = watcher();
+    let here = pair.client.spawn(here);
+    send(&here, Watch::Watch(came_home)).await;
+    assert_eq!(seen.recv().await.as_deref(), Some("Ok(())"));
+    assert_eq!(seen.recv().await.as_deref(), Some("NoSuchActor"));
+    pair.shutdown().await;
+}
