@@ -66,15 +66,21 @@ impl Exports {
         Ok(resolved)
     }
 
-    /// The actor of this node that a ref with this key means, if it lives.
-    pub(crate) fn local<M: Message>(&self, described: &Resolved) -> Option<LocalRef<M>> {
+    /// The actor of this node that a ref with this key means, if it lives and takes an `M`: types
+    /// of two modules may have the same name and schema.
+    pub(crate) fn local<M: Message>(&self, described: &Resolved) -> Result<LocalRef<M>, EndReason> {
         let entries = self.entries.lock();
-        let entry = entries.get(&described.actor)?;
-        if entry.resolved.key != described.key {
-            return None;
-        }
+        let entry = entries
+            .get(&described.actor)
+            .filter(|entry| entry.resolved.key == described.key);
+        let entry = entry.ok_or(EndReason::NoSuchActor)?;
         let exported: &dyn Any = &*entry.exported;
-        Some(exported.downcast_ref::<Export<M>>()?.actor.clone())
+        match exported.downcast_ref::<Export<M>>() {
+            Some(export) => Ok(export.actor.clone()),
+            None => Err(EndReason::WrongType {
+                found: entry.resolved.type_name.clone(),
+            }),
+        }
     }
 
     /// What a ref to the actor must show, if it is reachable.

@@ -121,8 +121,8 @@ fn arrive<M: Wire>(here: &Node, actor: RemoteActor) -> ActorRef<M> {
     }
     if actor.node == *here.id() {
         return match here.exports().local(&actor.described) {
-            Some(local) => ActorRef::Local(local),
-            None => ActorRef::Tcp(RemoteRef::closed(codec, actor, EndReason::NoSuchActor)),
+            Ok(local) => ActorRef::Local(local),
+            Err(reason) => ActorRef::Tcp(RemoteRef::closed(codec, actor, reason)),
         };
     }
     let Some(link) = here.link_to(&actor.node) else {
