@@ -24,6 +24,7 @@ use crate::{
         waiters::Ticket,
     },
     reply_slot::{NoAnswer, Outcome, Slot},
+    timer::from_now,
 };
 
 /// How long an ask may take whose asker named no time.
@@ -108,7 +109,7 @@ impl<M: Message, R: Send + 'static> Future for Ask<'_, M, R> {
         ready!(pin!(coop::consume_budget()).poll(cx));
         let mut this = self.project();
         if this.sleep.is_none() {
-            let deadline = Instant::now() + *this.timeout;
+            let deadline = from_now(*this.timeout);
             this.question.set_deadline(deadline);
             if let Poll::Ready(outcome) = this.question.poll(cx) {
                 return Poll::Ready(outcome);
@@ -157,7 +158,18 @@ impl<'a, M: Message, R: Send + 'static> Question<'a, M, R> {
         Poll::Ready(explain(outcome))
     }
 
+    /// Leaves the line and the slot: a message that has not been handled yet is skipped.
+    fn give_up(&mut self) {
+        if self.ticket.is_some() {
+            self.to.leave_line(&mut self.ticket);
+        }
+        if let Some(slot) = self.slot.take() {
+            slot.abandon();
+        }
+    }
+
     fn time_out(&mut self) -> AskError<M> {
+        self.give_up();
         match self.entry.take() {
             Some(entry) => AskError::NotSent(SendError::Timeout(entry.message)),
             None => AskError::Timeout,
@@ -166,14 +178,8 @@ impl<'a, M: Message, R: Send + 'static> Question<'a, M, R> {
 }
 
 impl<M: Message, R: Send + 'static> Drop for Question<'_, M, R> {
-    /// Gives the ask up: a message that has not been handled yet is skipped.
     fn drop(&mut self) {
-        if self.ticket.is_some() {
-            self.to.leave_line(&mut self.ticket);
-        }
-        if let Some(slot) = self.slot.take() {
-            slot.abandon();
-        }
+        self.give_up();
     }
 }
 
@@ -184,7 +190,7 @@ pub(crate) fn ask_blocking<M: Message, R: Send + 'static>(
     timeout: Duration,
 ) -> Result<R, AskError<M>> {
     let mut question = Question::new(to, make);
-    let deadline = Instant::now() + timeout;
+    let deadline = from_now(timeout);
     question.set_deadline(deadline);
     let answer = std::future::poll_fn(|cx| question.poll(cx));
     match block_on(answer, Some(deadline.into_std())) {

@@ -4,11 +4,19 @@ use std::{future::Future, time::Duration};
 
 use tokio::{
     task::AbortHandle,
-    time::{self, MissedTickBehavior},
+    time::{self, Instant, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{ActorRef, Message, Node};
+
+/// Longer than any node lives; the clock counts that far.
+const FAR: Duration = Duration::from_hours(24 * 365 * 30);
+
+/// The time that lies `duration` ahead, which may be as long as durations get.
+pub(crate) fn from_now(duration: Duration) -> Instant {
+    Instant::now() + duration.min(FAR)
+}
 
 /// A message that an actor will be sent, or is sent again and again, by itself.
 ///
@@ -44,7 +52,7 @@ impl Timer {
         mut make: impl FnMut() -> M + Send + 'static,
     ) -> Self {
         Self::run(node, ended, async move {
-            let mut ticks = time::interval_at(time::Instant::now() + period, period);
+            let mut ticks = time::interval_at(from_now(period), period.min(FAR));
             // An actor that lags is not flooded with the ticks it missed.
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
             loop {
