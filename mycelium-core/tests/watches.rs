@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use mycelium_core::{Actor, ActorRef, ActorResult, Context, Node, ReplyTo, StopReason, Terminated};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task,
+    time::Instant,
+};
 
 /// Does what it is told with its context, and passes on what it sees.
 struct Watcher(mpsc::UnboundedSender<Seen>);
@@ -11,11 +15,15 @@ struct Watcher(mpsc::UnboundedSender<Seen>);
 enum Order {
     Watch(ActorRef<Note>),
     Unwatch(ActorRef<Note>),
-    Adopt { reply: ReplyTo<ActorRef<Note>> },
+    Adopt {
+        reply: ReplyTo<ActorRef<Note>>,
+    },
     RemindAfter(Duration),
     RemindEvery(Duration),
     Note(u32),
     WaitForTheEnd,
+    /// Stays in the handler until the test lets it go on.
+    Stay(oneshot::Receiver<()>),
     Fail,
 }
 
@@ -47,6 +55,7 @@ impl Actor for Watcher {
                 cx.cancelled().await;
                 self.0.send(Seen::Cancelled)?;
             }
+            Order::Stay(until) => drop(until.await),
             Order::Fail => return Err("told to".into()),
         }
         Ok(())
@@ -224,4 +233,138 @@ async fn a_handler_that_waits_for_the_end_is_told_of_a_stop() {
         .expect("the watcher lives");
     watcher.stop();
     assert_eq!(saw.recv().await, Some(Seen::Cancelled));
+}
+
+// What the dead had sent lies in the mailbox; what others have still to send does not count.
+#[tokio::test]
+async fn a_notice_waits_for_no_message_that_waits_for_room() {
+    let (node, watcher, mut saw) = watcher().await;
+    let noter = node.spawn(Noter(None));
+    watcher
+        .send(Order::Watch(noter.clone()))
+        .await
+        .expect("it lives");
+    let (release, until) = oneshot::channel();
+    watcher.send(Order::Stay(until)).await.expect("it lives");
+    let ActorRef::Local(here) = &watcher else {
+        unreachable!("it lives here")
+    };
+    while here.mailbox_len() > 0 {
+        task::yield_now().await;
+    }
+    while watcher.try_send(Order::Note(0)).is_ok() {}
+    let late = watcher.clone();
+    let waiting = task::spawn(async move {
+        for _ in 0..100 {
+            late.send(Order::Note(1)).await.expect("it lives");
+        }
+    });
+    task::yield_now().await;
+    assert!(!waiting.is_finished());
+    noter.kill();
+    while node.actors_len() > 1 {
+        task::yield_now().await;
+    }
+    release.send(()).expect("it stays");
+    for _ in 0..here.capacity_messages() {
+        assert_eq!(saw.recv().await, Some(Seen::Note(0)));
+    }
+    assert_eq!(saw.recv().await, Some(Seen::Ended(StopReason::Killed)));
+    waiting.await.expect("all were sent");
+    for _ in 0..100 {
+        assert_eq!(saw.recv().await, Some(Seen::Note(1)));
+    }
+}
+
+#[tokio::test]
+async fn each_of_a_thousand_watchers_is_told_once() {
+    let node = Node::builder("watches").start().await;
+    let node = node.expect("a runtime is there");
+    let watched = node.spawn(Noter(None));
+    let (seen, mut saw) = mpsc::unbounded_channel();
+    let mut watchers = Vec::new();
+    for _ in 0..1_000 {
+        let watcher = node.spawn(Watcher(seen.clone()));
+        watcher
+            .send(Order::Watch(watched.clone()))
+            .await
+            .expect("it lives");
+        watcher.send(Order::Note(0)).await.expect("it lives");
+        assert_eq!(saw.recv().await, Some(Seen::Note(0)));
+        watchers.push(watcher);
+    }
+    // Those that ended before are not told.
+    for watcher in watchers.drain(..500) {
+        watcher.kill();
+    }
+    while node.actors_len() > 501 {
+        task::yield_now().await;
+    }
+    watched.stop();
+    for _ in 0..500 {
+        assert_eq!(saw.recv().await, Some(Seen::Ended(StopReason::Stopped)));
+    }
+    for watcher in watchers {
+        watcher.stop();
+    }
+    drop(seen);
+    assert_eq!(saw.recv().await, None);
+}
+
+#[tokio::test]
+async fn one_watcher_is_told_of_a_thousand_ends() {
+    let (node, watcher, mut saw) = watcher().await;
+    let watched: Vec<_> = (0..1_000).map(|_| node.spawn(Noter(None))).collect();
+    for actor in &watched {
+        watcher
+            .send(Order::Watch(actor.clone()))
+            .await
+            .expect("it lives");
+    }
+    for actor in watched {
+        actor.stop();
+    }
+    for _ in 0..1_000 {
+        assert_eq!(saw.recv().await, Some(Seen::Ended(StopReason::Stopped)));
+    }
+    watcher.stop();
+    assert_eq!(saw.recv().await, None);
+}
+
+#[tokio::test]
+async fn a_killed_parent_kills_its_children() {
+    let (node, watcher, mut saw) = watcher().await;
+    let child = watcher.ask(|reply| Order::Adopt { reply }).await;
+    let child = child.expect("it answers");
+    let other = node.spawn(Watcher(mpsc::unbounded_channel().0));
+    let (seen, mut other_saw) = mpsc::unbounded_channel();
+    let observer = node.spawn(Watcher(seen));
+    observer.send(Order::Watch(child)).await.expect("it lives");
+    observer.send(Order::Note(0)).await.expect("it lives");
+    assert_eq!(other_saw.recv().await, Some(Seen::Note(0)));
+    watcher.kill();
+    assert_eq!(
+        other_saw.recv().await,
+        Some(Seen::Ended(StopReason::Killed))
+    );
+    assert_eq!(saw.recv().await, None);
+    assert!(!other.is_closed(), "it is nobody's child");
+}
+
+// The first tick lay further ahead than the clock goes, which panicked.
+#[tokio::test(start_paused = true)]
+async fn a_timer_may_lie_as_far_ahead_as_durations_go() {
+    let (node, watcher, mut saw) = watcher().await;
+    for order in [
+        Order::RemindAfter(Duration::MAX),
+        Order::RemindEvery(Duration::MAX),
+    ] {
+        watcher.send(order).await.expect("it lives");
+    }
+    watcher.send(Order::Note(7)).await.expect("it lives");
+    assert_eq!(saw.recv().await, Some(Seen::Note(7)));
+    watcher.stop();
+    let ended = node.shutdown(Duration::from_secs(1)).await;
+    ended.expect("no timer keeps the node");
+    assert_eq!(saw.recv().await, None);
 }
