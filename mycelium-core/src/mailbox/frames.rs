@@ -153,6 +153,9 @@ impl<M: Send + 'static> FrameQueue<M> {
     }
 
     /// Discards frames. Each is decoded to be dropped: a reply port in it tells its asker.
+    ///
+    /// Their credit waits for the word that the actor is gone: senders that wait for room would
+    /// otherwise have another message accepted that nobody will handle.
     fn refuse(&self, frames: &mut VecDeque<QueuedFrame>) {
         for frame in frames.drain(..) {
             let epoch = frame.origin.epoch;
@@ -165,17 +168,7 @@ impl<M: Send + 'static> FrameQueue<M> {
                     refused: 1,
                     bytes,
                 },
-                Report::AtHalf,
-            );
-        }
-        let epochs: Vec<Epoch> = self.ledgers.lock().epochs().collect();
-        for epoch in epochs {
-            self.book(
-                Taken {
-                    epoch,
-                    ..Taken::default()
-                },
-                Report::Finally,
+                Report::OnceEnded,
             );
         }
     }
@@ -201,14 +194,18 @@ impl<M: Send + 'static> FrameQueue<M> {
 }
 
 impl<M: Send + 'static> Mourner for FrameQueue<M> {
-    /// The actor is gone: the peer is told, after its credit.
+    /// The actor is gone: the peer is told, and then what became of its last messages.
     fn actor_ended(&self, reason: &StopReason) {
         self.refuse(&mut self.shut());
         let reason = EndReason::from(reason);
         let mut ledgers = self.ledgers.lock();
-        let bound = ledgers.end(reason.clone());
-        if let Some(link) = self.link.upgrade() {
-            bound.for_each(|inbound| link.ended(inbound, &reason));
+        for inbound in ledgers.end(reason.clone()) {
+            if let Some(link) = self.link.upgrade() {
+                link.ended(inbound, &reason);
+            }
+        }
+        for due in ledgers.settle() {
+            self.tell(&due);
         }
     }
 }

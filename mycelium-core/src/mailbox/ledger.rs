@@ -39,8 +39,8 @@ pub(super) enum Report {
     AtHalf,
     /// Also when many bytes are: the actor has nothing left to do.
     WhenIdle,
-    /// In any case: nothing more will be taken.
-    Finally,
+    /// At once where the actor is gone, else not before.
+    OnceEnded,
 }
 
 /// What the peer is to be told.
@@ -116,24 +116,27 @@ impl Ledgers {
 
     /// Adds what was taken, unless the connection it came through is gone.
     pub(super) fn book(&mut self, taken: Taken, report: Report) -> Option<Due> {
+        let has_ended = self.ended.is_some();
         let ledger = self.get(taken.epoch)?;
         ledger.credit.confirmed += taken.confirmed;
         ledger.credit.refused += taken.refused;
         ledger.credit.returned_bytes += taken.bytes;
         let is_last = ledger.unbound_after == Some(messages(ledger.credit));
-        if !is_last && !ledger.is_due(report) {
+        if !is_last && !ledger.is_due(report, has_ended) {
             return None;
         }
-        ledger.reported = ledger.credit;
-        let due = Due {
-            inbound: ledger.inbound,
-            credit: ledger.credit,
-            is_last,
-        };
+        let due = ledger.report(is_last);
         if is_last {
             self.forget(taken.epoch);
         }
         Some(due)
+    }
+
+    /// All that has not been reported: the actor is gone.
+    pub(super) fn settle(&mut self) -> impl Iterator<Item = Due> {
+        let unreported = |ledger: &&mut Ledger| ledger.unreported_messages() > 0;
+        let open = self.open.iter_mut().filter(unreported);
+        open.map(|ledger| ledger.report(false))
     }
 
     /// Where the binding of an epoch lives, unless its connection is gone.
@@ -144,11 +147,6 @@ impl Ledgers {
                 .find(|ledger| ledger.epoch == epoch)?
                 .inbound,
         )
-    }
-
-    /// Every binding whose peer is still there.
-    pub(super) fn epochs(&self) -> impl Iterator<Item = Epoch> {
-        self.open.iter().map(|ledger| ledger.epoch)
     }
 
     /// Messages of a binding whose credit the peer has been given back.
@@ -163,8 +161,8 @@ impl Ledgers {
 }
 
 impl Ledger {
-    fn is_due(&self, report: Report) -> bool {
-        let unreported = messages(self.credit) - messages(self.reported);
+    fn is_due(&self, report: Report, has_ended: bool) -> bool {
+        let unreported = self.unreported_messages();
         let bytes = self.credit.returned_bytes - self.reported.returned_bytes;
         let half_messages = u64::from(self.window.messages.div_ceil(2));
         let half_bytes = u64::from(self.window.bytes / 2);
@@ -172,7 +170,20 @@ impl Ledger {
             _ if unreported == 0 => false,
             Report::AtHalf => unreported >= half_messages || bytes >= half_bytes,
             Report::WhenIdle => unreported >= half_messages || bytes >= IDLE_UNREPORTED_BYTES,
-            Report::Finally => true,
+            Report::OnceEnded => has_ended,
+        }
+    }
+
+    fn unreported_messages(&self) -> u64 {
+        messages(self.credit) - messages(self.reported)
+    }
+
+    fn report(&mut self, is_last: bool) -> Due {
+        self.reported = self.credit;
+        Due {
+            inbound: self.inbound,
+            credit: self.credit,
+            is_last,
         }
     }
 }
@@ -184,7 +195,7 @@ fn messages(credit: Credit) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use mycelium_wire::{BindingId, Window};
+    use mycelium_wire::{BindingId, EndReason, Window};
 
     use super::{Ledgers, Report, Taken};
     use crate::link::InboundBinding;
@@ -243,7 +254,28 @@ mod tests {
             .expect("all of it is taken");
         assert!(due.is_last);
         assert_eq!(due.inbound, inbound(0));
-        assert_eq!(ledgers.epochs().collect::<Vec<_>>(), [new]);
+        assert!(ledgers.inbound(old).is_none());
+        assert_eq!(ledgers.inbound(new), Some(inbound(1)));
+    }
+
+    #[test]
+    fn what_is_refused_is_reported_once_the_actor_has_ended() {
+        let mut ledgers = Ledgers::default();
+        let epoch = ledgers.bind(inbound(0), WINDOW).expect("the actor lives");
+        let refused = |count| Taken {
+            epoch,
+            confirmed: 0,
+            refused: count,
+            bytes: 48 * count,
+        };
+        assert!(ledgers.book(refused(7), Report::OnceEnded).is_none());
+        assert_eq!(ledgers.end(EndReason::Killed).count(), 1);
+        let due: Vec<_> = ledgers.settle().collect();
+        assert_eq!(due.len(), 1);
+        assert_eq!(due[0].credit.refused, 7);
+        assert_eq!(ledgers.settle().count(), 0, "once is enough");
+        let due = ledgers.book(refused(1), Report::OnceEnded);
+        assert_eq!(due.expect("it has ended").credit.refused, 8);
     }
 
     #[test]
@@ -258,6 +290,6 @@ mod tests {
             refused: 0,
             bytes: 800,
         };
-        assert!(ledgers.book(many, Report::Finally).is_none());
+        assert!(ledgers.book(many, Report::AtHalf).is_none());
     }
 }
