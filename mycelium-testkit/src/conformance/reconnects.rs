@@ -1,0 +1,95 @@
+//! A link that is cut comes back.
+
+use std::time::Duration;
+
+use mycelium::prelude::*;
+use tokio::{sync::mpsc, task};
+
+use super::actors::{Desk, LIVES, Question, Tick, poll_once, probe};
+use crate::bed::Bed;
+
+/// Handles on until this tick has come; none comes before one that was sent later.
+async fn handled_up_to(
+    handled: &mut mpsc::UnboundedReceiver<Tick>,
+    last: &mut Option<u64>,
+    wanted: u64,
+) -> u64 {
+    let mut count = 0;
+    while *last != Some(wanted) {
+        let next = handled.recv().await.expect(LIVES).sequence;
+        assert!(*last < Some(next), "{next} came after {last:?}");
+        *last = Some(next);
+        count += 1;
+    }
+    count
+}
+
+pub(super) async fn a_link_that_was_cut_neither_reorders_nor_repeats(bed: &Bed) {
+    const CUTS: u32 = 5;
+    let (actor, mut handled) = probe();
+    let ticks = bed.place(actor).await;
+    let (mut sent, mut last, mut count) = (0, None, 0);
+    for _ in 0..CUTS {
+        for _ in 0..500 {
+            ticks.send(Tick::number(sent)).await.expect(LIVES);
+            sent += 1;
+        }
+        bed.proxy().cut_and_await_redial().await;
+        ticks.send(Tick::number(sent)).await.expect(LIVES);
+        count += handled_up_to(&mut handled, &mut last, sent).await;
+        sent += 1;
+        bed.assert_reach(&ticks);
+        assert_eq!((bed.near.links().len(), bed.far.links().len()), (1, 1));
+    }
+    assert!(count <= sent, "{count} of {sent} were handled");
+}
+
+/// Sends until the loss of the connection is known: numbers that were given back are used again.
+async fn await_loss(ticks: &ActorRef<Tick>, next: &mut u64) {
+    loop {
+        match ticks.try_send(Tick::number(*next)) {
+            Ok(()) => *next += 1,
+            Err(SendError::Full(_)) => {}
+            Err(SendError::LinkDown(message)) => {
+                assert_eq!(message, Tick::number(*next));
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        }
+        task::yield_now().await;
+    }
+}
+
+pub(super) async fn while_a_link_is_lost_sends_wait_and_tries_give_their_message_back(bed: &Bed) {
+    let (actor, mut handled) = probe();
+    let ticks = bed.place(actor).await;
+    ticks.send(Tick::number(0)).await.expect(LIVES);
+    let mut last = None;
+    handled_up_to(&mut handled, &mut last, 0).await;
+
+    bed.proxy().block();
+    let mut next = 1;
+    await_loss(&ticks, &mut next).await;
+    let mut send = Box::pin(ticks.send(Tick::number(next)));
+    assert!(poll_once(&mut send).await.is_none(), "it waits");
+    bed.proxy().open();
+    send.await.expect(LIVES);
+    handled_up_to(&mut handled, &mut last, next).await;
+}
+
+pub(super) async fn an_ask_under_way_fails_with_its_connection(bed: &Bed) {
+    let patience = Duration::from_hours(1);
+    let desk = bed.place(Desk::default()).await;
+    let number = 1;
+    let ask = desk.ask(|reply| Question::Keep { number, reply });
+    let mut ask = Box::pin(ask.timeout(patience));
+    assert!(poll_once(&mut ask).await.is_none(), "it is kept");
+    bed.round_trip().await;
+    bed.proxy().cut_and_await_redial().await;
+    let outcome = ask.await;
+    assert!(matches!(outcome, Err(AskError::LinkDown)), "{outcome:?}");
+    // The answer finds nobody, and the next ask its way.
+    desk.send(Question::AnswerKept).await.expect(LIVES);
+    let answer = desk.ask(|reply| Question::Double { number, reply });
+    assert_eq!(answer.timeout(patience).await.expect(LIVES), 2);
+}

@@ -1,0 +1,6 @@
+//! Every behaviour over every transport: each case is a test of its own.
+
+mycelium_testkit::conformance!(local);
+mycelium_testkit::conformance!(memory);
+mycelium_testkit::conformance!(unix);
+mycelium_testkit::conformance!(tcp);
