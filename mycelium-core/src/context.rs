@@ -134,9 +134,9 @@ impl<A: Actor> Drop for Context<A> {
         let is_killed = self.me.0.front.exit.reason() == StopReason::Killed;
         for child in self.children.drain(..).filter_map(|child| child.upgrade()) {
             if is_killed {
-                child.kill()
+                child.kill();
             } else {
-                child.stop()
+                child.stop();
             }
         }
     }

@@ -34,6 +34,8 @@ mod reply_to;
 mod send_error;
 mod spawn;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod timer;
 mod watch;
 

@@ -193,13 +193,14 @@ impl<M: Message> RemoteRef<M> {
         let remote = match &self.0.way {
             Way::Known(remote) => remote,
             Way::Closed { reason, .. } => return Err(NoWay::Ended(reason.clone())),
-            Way::Sought { node, actor, found } => match found.get() {
-                Some(remote) => remote,
-                None => {
+            Way::Sought { node, actor, found } => {
+                if let Some(remote) = found.get() {
+                    remote
+                } else {
                     let remote = node.attach(actor).map_err(NoWay::Refused)?;
                     found.get_or_init(|| remote)
                 }
-            },
+            }
         };
         match remote.end_reason() {
             Some(reason) => Err(NoWay::Ended(reason.clone())),

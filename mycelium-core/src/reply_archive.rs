@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What an ask may take where its asker named no time.
-const NO_DEADLINE: Duration = Duration::from_secs(3_600);
+const NO_DEADLINE: Duration = Duration::from_hours(1);
 
 /// The number of no ask: what a port that leads nowhere travels as, and is answered under.
 const NOBODY: u64 = u64::MAX;

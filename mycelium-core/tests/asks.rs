@@ -125,7 +125,7 @@ async fn an_ask_that_was_given_up_before_its_turn_is_skipped() {
 async fn a_thread_outside_the_runtime_may_ask() {
     let (_node, actor) = answers().await;
     let asker = tokio::task::spawn_blocking(move || {
-        let doubled = actor.ask_blocking(Duration::from_secs(60), |reply| Question::Double {
+        let doubled = actor.ask_blocking(Duration::from_mins(1), |reply| Question::Double {
             number: 4,
             reply,
         });
