@@ -24,6 +24,8 @@ mod same_user;
 mod socket;
 mod socket_table;
 mod tcp;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod transport;
 mod unix_dir;
 

@@ -19,6 +19,38 @@ pub use mycelium_wire::{
     Wire, WireError,
 };
 
+#[cfg(feature = "testing")]
+/// Support for the tests of programs: a probe actor, a clock that the test moves, nodes linked in
+/// memory. Behind the feature `testing`, to be named under `[dev-dependencies]`.
+///
+/// # Examples
+///
+/// An ask across a link, to an actor that never answers, fails at its deadline, in no time:
+///
+/// ```
+/// use std::time::Duration;
+/// use mycelium::{prelude::*, testing::{Probe, VirtualTime, linked_pair}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let time = VirtualTime::start();
+/// let (here, there) = linked_pair().await?;
+/// let mut probe = Probe::<ReplyTo<u64>>::new(&there);
+/// there.register("silent", &probe.actor_ref())?;
+///
+/// let silent = here.resolve::<ReplyTo<u64>>("silent").await?;
+/// let answer = silent.ask(|reply| reply).timeout(Duration::from_secs(3_600)).await;
+/// assert!(matches!(answer, Err(AskError::Timeout)));
+/// // The question came; nobody answered it.
+/// drop(probe.recv().await);
+/// # let _ = time;
+/// # Ok(()) }
+/// ```
+pub mod testing {
+    pub use mycelium_core::testing::*;
+    pub use mycelium_transport::testing::*;
+}
+
 /// What `#[message]` expands to.
 #[doc(hidden)]
 pub mod __private {

@@ -49,9 +49,8 @@ pub fn ended<M: Message>(actor: &ActorRef<M>) -> impl Future<Output = StopReason
         let _ = tell.send(reason.clone());
     });
     async move {
-        match time::timeout(PATIENCE, told).await {
-            Ok(reason) => reason.expect("an actor's end is told"),
-            Err(_elapsed) => panic!("{caller}: the actor is not gone after {PATIENCE:?}"),
-        }
+        let told = time::timeout(PATIENCE, told).await;
+        told.unwrap_or_else(|_| panic!("{caller}: the actor is not gone after {PATIENCE:?}"))
+            .expect("an actor's end is told")
     }
 }

@@ -40,8 +40,8 @@ use crate::{ActorRef, Inbox, Message, Node, SpawnOptions};
 /// for size in [7, 100, 8, 250] {
 ///     filter.send(size).await?;
 /// }
-/// assert_eq!(probe.next().await, 100);
-/// assert_eq!(probe.next().await, 250);
+/// assert_eq!(probe.recv().await, 100);
+/// assert_eq!(probe.recv().await, 250);
 /// probe.is_quiet_for(std::time::Duration::from_secs(1)).await;
 /// # Ok(()) }
 /// ```
@@ -65,7 +65,7 @@ impl<M: Message> Probe<M> {
         }
     }
 
-    /// How long [`next`](Self::next) waits before it fails the test; 30 s unless chosen. It is
+    /// How long [`recv`](Self::recv) waits before it fails the test; 30 s unless chosen. It is
     /// time of tokio's clock, which passes in no time where that is paused and nothing else is
     /// left to do.
     #[must_use]
@@ -90,17 +90,14 @@ impl<M: Message> Probe<M> {
     ///
     /// No message is lost when the future is dropped.
     #[track_caller]
-    pub fn next(&mut self) -> impl Future<Output = M> + Send {
+    pub fn recv(&mut self) -> impl Future<Output = M> + Send {
         let caller = Location::caller();
         let patience = self.patience;
         async move {
-            match time::timeout(patience, self.inbox.recv()).await {
-                Ok(Ok(message)) => message,
-                Ok(Err(reason)) => panic!("{caller}: the probe has ended: {reason}"),
-                Err(_elapsed) => {
-                    panic!("{caller}: no {} came in {patience:?}", type_name::<M>())
-                }
-            }
+            let received = time::timeout(patience, self.inbox.recv()).await;
+            received
+                .unwrap_or_else(|_| panic!("{caller}: no {} in {patience:?}", type_name::<M>()))
+                .unwrap_or_else(|reason| panic!("{caller}: the probe has ended: {reason}"))
         }
     }
 
@@ -110,7 +107,7 @@ impl<M: Message> Probe<M> {
     ///
     /// When the probe was stopped or killed and nothing is left.
     #[track_caller]
-    pub fn try_next(&mut self) -> Option<M> {
+    pub fn try_recv(&mut self) -> Option<M> {
         match self.inbox.try_recv() {
             Ok(message) => message,
             Err(reason) => panic!("the probe has ended: {reason}"),

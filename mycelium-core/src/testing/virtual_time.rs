@@ -10,6 +10,8 @@ use tokio::{task::yield_now, time};
 /// The clock moves by [`advance`](Self::advance), and by itself whenever every task waits: to the
 /// next moment at which something is due. So a test may as well await what takes an hour.
 ///
+/// Moments are exact to the millisecond, as tokio's timers are.
+///
 /// It knows of what runs on the test's own runtime only. Where a message is under way through a
 /// socket, or through another thread, all tasks may wait and the clock run ahead of it: link nodes
 /// in memory, and leave threads out. (Tokio's blocking pool is known to it: while work runs there
