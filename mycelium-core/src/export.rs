@@ -6,11 +6,9 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use mycelium_wire::{ActorId, Bind, Codec, EndReason, ExportKey, Resolved, Wire};
+use mycelium_wire::{ActorId, Bind, Codec, EndReason, ExportKey, NodeId, Resolved, Wire};
 
-use crate::{
-    LocalRef, Message, inbound::InboundQueue, link::Link, mailbox::frames::FrameQueue, sync::Mutex,
-};
+use crate::{LocalRef, Message, inbound::InboundQueue, mailbox::frames::FrameQueue, sync::Mutex};
 
 /// The most actors of one node that others may reach.
 const LIMIT: usize = 65_536;
@@ -26,6 +24,8 @@ pub(crate) struct Exports {
 struct Entry {
     resolved: Resolved,
     exported: Box<dyn Exported>,
+    /// The queues that hold frames or are bound, one for each peer.
+    queues: Vec<(NodeId, Weak<dyn InboundQueue>)>,
 }
 
 /// The node has exported as many actors as it may; stop some, or register fewer.
@@ -57,6 +57,7 @@ impl Exports {
         let entry = Entry {
             resolved: resolved.clone(),
             exported,
+            queues: Vec::new(),
         };
         // Under the lock: an actor that ends later is removed later. One that has ended already
         // would never be; its peers are told that there is no such actor.
@@ -88,21 +89,34 @@ impl Exports {
         Some(self.entries.lock().get(&actor)?.resolved.clone())
     }
 
-    /// A queue for the frames of a binding, if the peer showed the key and sends the right type.
+    /// The queue for the frames of this peer, with the capacity of the actor's mailbox, if the peer
+    /// showed the key and sends the right type.
+    ///
+    /// A peer finds its queue again for as long as frames lie in it, so that what it sends by a
+    /// later connection or link stays behind what it sent before.
     pub(crate) fn open(
         &self,
         bind: &Bind,
-        link: Weak<dyn Link>,
-    ) -> Result<Arc<dyn InboundQueue>, EndReason> {
-        let entries = self.entries.lock();
-        let entry = Self::check(&entries, bind)?;
-        Ok(entry.exported.open(link))
+        peer: &NodeId,
+    ) -> Result<(Arc<dyn InboundQueue>, u32), EndReason> {
+        let mut entries = self.entries.lock();
+        let entry = entries
+            .get_mut(&bind.actor)
+            .filter(|entry| entry.resolved.key == bind.key);
+        let entry = entry.ok_or(EndReason::NoSuchActor)?;
+        if entry.resolved.fingerprint != bind.fingerprint {
+            return Err(EndReason::WrongType {
+                found: entry.resolved.type_name.clone(),
+            });
+        }
+        Ok((entry.queue(peer), entry.resolved.capacity_messages))
     }
 
-    /// How many messages the actor's mailbox takes, if a binding to it is in order.
-    pub(crate) fn capacity_messages(&self, bind: &Bind) -> Result<u32, EndReason> {
+    /// Whether the actor is reachable by another key than the one that was shown.
+    pub(crate) fn is_wrong_key(&self, bind: &Bind) -> bool {
         let entries = self.entries.lock();
-        Ok(Self::check(&entries, bind)?.resolved.capacity_messages)
+        let entry = entries.get(&bind.actor);
+        entry.is_some_and(|entry| entry.resolved.key != bind.key)
     }
 
     /// The actor is gone.
@@ -111,28 +125,24 @@ impl Exports {
         // Dropped outside the lock: it holds the last ref to the cell, perhaps.
         drop(entry);
     }
+}
 
-    fn check<'a>(
-        entries: &'a HashMap<ActorId, Entry>,
-        bind: &Bind,
-    ) -> Result<&'a Entry, EndReason> {
-        let entry = entries
-            .get(&bind.actor)
-            .filter(|entry| entry.resolved.key == bind.key);
-        let entry = entry.ok_or(EndReason::NoSuchActor)?;
-        if entry.resolved.fingerprint == bind.fingerprint {
-            Ok(entry)
-        } else {
-            Err(EndReason::WrongType {
-                found: entry.resolved.type_name.clone(),
-            })
+impl Entry {
+    fn queue(&mut self, peer: &NodeId) -> Arc<dyn InboundQueue> {
+        let known = self.queues.iter().find(|(of, _)| of == peer);
+        if let Some(queue) = known.and_then(|(_, queue)| queue.upgrade()) {
+            return queue;
         }
+        let queue = self.exported.open();
+        self.queues.retain(|(_, other)| other.strong_count() > 0);
+        self.queues.push((peer.clone(), Arc::downgrade(&queue)));
+        queue
     }
 }
 
 /// An exported actor without its message type.
 trait Exported: Any + Send + Sync {
-    fn open(&self, link: Weak<dyn Link>) -> Arc<dyn InboundQueue>;
+    fn open(&self) -> Arc<dyn InboundQueue>;
 }
 
 struct Export<M> {
@@ -141,7 +151,7 @@ struct Export<M> {
 }
 
 impl<M: Message> Exported for Export<M> {
-    fn open(&self, link: Weak<dyn Link>) -> Arc<dyn InboundQueue> {
-        FrameQueue::open(Arc::clone(&self.actor.0), self.codec, link)
+    fn open(&self) -> Arc<dyn InboundQueue> {
+        FrameQueue::open(Arc::clone(&self.actor.0), self.codec)
     }
 }

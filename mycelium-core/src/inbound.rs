@@ -1,16 +1,18 @@
 //! [`Inbound`]: the port through which a transport brings a peer's messages in.
 
+mod payloads;
+
 use std::{
     collections::{HashMap, VecDeque},
     mem,
     sync::{Arc, Weak},
 };
 
-use bytes::{Bytes, BytesMut};
 use mycelium_wire::{
-    ActorId, Bind, BindingId, CloseReason, Credit, EndReason, Frame, Resolved, Window, frame_bytes,
+    Bind, BindingId, CloseReason, Credit, EndReason, Frame, Resolved, Window, frame_bytes,
 };
 
+use self::payloads::Payloads;
 use crate::{
     Node,
     link::{DecodePorts, InboundBinding, Link},
@@ -21,20 +23,21 @@ use crate::{
 };
 
 /// Payloads up to this size are copied out of the receive buffer when they are queued, so that a
-/// small message never keeps a large buffer alive.
-const COPIED_PAYLOAD_BYTES: usize = 256;
+/// small message never keeps a large buffer alive, and costs no allocation.
+const COPIED_PAYLOAD_BYTES: usize = 1024;
 
-/// The size of the chunks that small payloads are copied into. A binding has two: one is filled
-/// while the payloads in the other are handled.
-const CHUNK_BYTES: usize = 16 * 1024;
-
-/// How often the table of queues is swept, in bindings made.
-const SWEEP_BINDINGS: usize = 256;
+/// How many wrong keys a peer may show on one connection: guessing one of 2^64 takes more.
+const WRONG_KEYS: u32 = 16;
 
 /// The frame queue of a binding, without its message type.
 pub(crate) trait InboundQueue: Send + Sync {
     /// The peer bound (again), and is told the window; frames of this binding carry the epoch.
-    fn bind(&self, inbound: InboundBinding, window: Window) -> Result<Epoch, EndReason>;
+    fn bind(
+        &self,
+        link: &Arc<dyn Link>,
+        inbound: InboundBinding,
+        window: Window,
+    ) -> Result<Epoch, EndReason>;
 
     /// The peer gave a binding up, after so many messages.
     fn unbind(&self, epoch: Epoch, received_messages: u64);
@@ -45,8 +48,11 @@ pub(crate) trait InboundQueue: Send + Sync {
     /// Puts frames in, and leaves `staged` empty.
     fn push(&self, staged: &mut VecDeque<QueuedFrame>);
 
-    /// Messages of a binding whose credit the peer has been given back.
-    fn reported_messages(&self, epoch: Epoch) -> u64;
+    /// What the peer has been told of a binding.
+    fn reported(&self, epoch: Epoch) -> Credit;
+
+    /// Whether the peer is still to be told something of a binding.
+    fn is_open(&self, epoch: Epoch) -> bool;
 
     fn stop(&self);
 
@@ -63,23 +69,31 @@ pub struct Inbound {
     generation: u32,
     bindings: HashMap<BindingId, Bound>,
     /// Bindings that were refused, with the credit for what was sent before our answer arrived.
-    refused: HashMap<BindingId, Credit>,
+    refused: HashMap<BindingId, Refused>,
+    /// Bindings that the peer gave up, until it is told that everything has been taken; swept
+    /// whenever the map would grow.
+    leaving: HashMap<BindingId, (Weak<dyn InboundQueue>, Epoch)>,
     /// The bindings with staged frames, or with credit for refused ones.
     touched: Vec<BindingId>,
-    /// Every queue that still holds frames or is bound, to be found again after a reconnect.
-    queues: HashMap<ActorId, Weak<dyn InboundQueue>>,
-    bindings_since_sweep: usize,
+    wrong_keys: u32,
+    /// How the peer broke the protocol; the first time counts.
+    breach: Option<CloseReason>,
 }
 
 struct Bound {
     queue: Arc<dyn InboundQueue>,
     origin: Arc<Origin>,
     window: Window,
-    received: u64,
+    received_messages: u64,
+    received_bytes: u64,
     staged: VecDeque<QueuedFrame>,
-    chunk: BytesMut,
-    /// The chunk that was filled before.
-    filled: BytesMut,
+    payloads: Payloads,
+}
+
+#[derive(Default)]
+struct Refused {
+    credit: Credit,
+    is_touched: bool,
 }
 
 impl Inbound {
@@ -91,9 +105,10 @@ impl Inbound {
             generation: 0,
             bindings: HashMap::new(),
             refused: HashMap::new(),
+            leaving: HashMap::new(),
             touched: Vec::new(),
-            queues: HashMap::new(),
-            bindings_since_sweep: 0,
+            wrong_keys: 0,
+            breach: None,
         }
     }
 
@@ -110,43 +125,61 @@ impl Inbound {
         for bound in self.bindings.values() {
             bound.queue.forget(bound.origin.epoch);
         }
+        for (queue, epoch) in self.leaving.values() {
+            if let Some(queue) = queue.upgrade() {
+                queue.forget(*epoch);
+            }
+        }
         self.bindings.clear();
         self.refused.clear();
+        self.leaving.clear();
+        self.wrong_keys = 0;
+        self.breach = None;
     }
 
     /// The peer binds an actor, and is told whether it may.
     pub fn bind(&mut self, binding: BindingId, bind: &Bind, message_limit_bytes: u32) {
-        if let Err(reason) = self.open(binding, bind, message_limit_bytes) {
-            self.refused.insert(binding, Credit::default());
-            if let Some(link) = self.link.upgrade() {
-                link.ended(self.inbound(binding), &reason);
-            }
+        let Some(link) = self.link.upgrade() else {
+            return;
+        };
+        if let Some((queue, epoch)) = self.leaving.remove(&binding)
+            && queue.upgrade().is_some_and(|queue| queue.is_open(epoch))
+        {
+            self.breach(CloseReason::BindingInUse(binding));
+        }
+        if let Err(reason) = self.open(&link, binding, bind, message_limit_bytes) {
+            self.refused.insert(binding, Refused::default());
+            link.ended(self.inbound(binding), &reason);
         }
     }
 
     fn open(
         &mut self,
+        link: &Arc<dyn Link>,
         binding: BindingId,
         bind: &Bind,
         message_limit_bytes: u32,
     ) -> Result<(), EndReason> {
         let exports = self.node.exports();
-        let window = Window::full(exports.capacity_messages(bind)?, message_limit_bytes);
-        let queue = match self.queues.get(&bind.actor).and_then(Weak::upgrade) {
-            Some(queue) => queue,
-            None => exports.open(bind, self.link.clone())?,
-        };
-        let epoch = queue.bind(self.inbound(binding), window)?;
-        self.remember(bind.actor, &queue);
+        if exports.is_wrong_key(bind) {
+            self.wrong_keys += 1;
+            if self.wrong_keys >= WRONG_KEYS {
+                self.breach(CloseReason::TooManyWrongKeys);
+            }
+            return Err(EndReason::NoSuchActor);
+        }
+        let (queue, capacity_messages) = exports.open(bind, link.peer())?;
+        let window = Window::full(capacity_messages, message_limit_bytes);
+        let epoch = queue.bind(link, self.inbound(binding), window)?;
         let ports = self.ports();
         let bound = Bound {
             queue,
             origin: Arc::new(Origin { epoch, ports }),
             window,
-            received: 0,
+            received_messages: 0,
+            received_bytes: 0,
             staged: VecDeque::new(),
-            chunk: BytesMut::new(),
-            filled: BytesMut::new(),
+            payloads: Payloads::default(),
         };
         self.bindings.insert(binding, bound);
         Ok(())
@@ -158,22 +191,18 @@ impl Inbound {
         let charged = frame_bytes(frame.payload().len());
         let charged_bytes = u32::try_from(charged).expect("a frame is shorter than 4 GiB");
         let Some(bound) = self.bindings.get_mut(&binding) else {
-            let credit = self.refused.entry(binding).or_default();
-            credit.refused += 1;
-            credit.returned_bytes += u64::from(charged_bytes);
-            self.touched.push(binding);
+            let refused = self.refused.entry(binding).or_default();
+            refused.credit.refused += 1;
+            refused.credit.returned_bytes += u64::from(charged_bytes);
+            if !mem::replace(&mut refused.is_touched, true) {
+                self.touched.push(binding);
+            }
             return;
         };
         if bound.staged.is_empty() {
             self.touched.push(binding);
         }
-        let payload = bound.keep(frame);
-        bound.received += 1;
-        bound.staged.push_back(QueuedFrame {
-            payload,
-            charged_bytes,
-            origin: Arc::clone(&bound.origin),
-        });
+        bound.stage(frame, charged_bytes);
     }
 
     /// What answers to asks of this node are decoded with.
@@ -189,18 +218,12 @@ impl Inbound {
     ///
     /// # Errors
     ///
-    /// [`CloseReason::CreditExceeded`] when the peer sent more than a binding's window allows.
+    /// How the peer broke the protocol since the last time: [`CloseReason::CreditExceeded`] when it
+    /// sent more than a binding's window allows, [`CloseReason::BindingInUse`] or
+    /// [`CloseReason::TooManyWrongKeys`]. What it sent before is handled.
     pub fn flush(&mut self) -> Result<(), CloseReason> {
-        let overrun = self
-            .touched
-            .iter()
-            .find(|binding| self.overruns(**binding))
-            .copied();
         self.flush_staged();
-        match overrun {
-            Some(binding) => Err(CloseReason::CreditExceeded { binding }),
-            None => Ok(()),
-        }
+        self.breach.take().map_or(Ok(()), Err)
     }
 
     /// The peer asks for an end of the actor, after the messages it sent before.
@@ -222,7 +245,15 @@ impl Inbound {
     pub fn unbind(&mut self, binding: BindingId) {
         self.flush_staged();
         if let Some(bound) = self.bindings.remove(&binding) {
-            bound.queue.unbind(bound.origin.epoch, bound.received);
+            let epoch = bound.origin.epoch;
+            if self.leaving.len() == self.leaving.capacity() {
+                self.leaving.retain(|_, (queue, epoch)| {
+                    queue.upgrade().is_some_and(|queue| queue.is_open(*epoch))
+                });
+            }
+            let queue = Arc::downgrade(&bound.queue);
+            self.leaving.insert(binding, (queue, epoch));
+            bound.queue.unbind(epoch, bound.received_messages);
         } else if let (Some(_), Some(link)) = (self.refused.remove(&binding), self.link.upgrade()) {
             link.unbound(self.inbound(binding));
         }
@@ -240,63 +271,57 @@ impl Inbound {
         }
     }
 
-    fn overruns(&self, binding: BindingId) -> bool {
-        self.bindings.get(&binding).is_some_and(|bound| {
-            let outstanding = bound.received
-                - bound
-                    .queue
-                    .reported_messages(bound.origin.epoch)
-                    .min(bound.received);
-            outstanding > u64::from(bound.window.messages.max(1))
-        })
-    }
-
     fn flush_staged(&mut self) {
-        for binding in self.touched.drain(..) {
+        let mut touched = mem::take(&mut self.touched);
+        for binding in touched.drain(..) {
+            let inbound = self.inbound(binding);
             if let Some(bound) = self.bindings.get_mut(&binding) {
+                let overruns = bound.overruns();
                 bound.queue.push(&mut bound.staged);
-            } else if let (Some(credit), Some(link)) =
-                (self.refused.get(&binding), self.link.upgrade())
+                if overruns {
+                    self.breach(CloseReason::CreditExceeded { binding });
+                }
+            } else if let (Some(refused), Some(link)) =
+                (self.refused.get_mut(&binding), self.link.upgrade())
             {
-                let inbound = InboundBinding {
-                    generation: self.generation,
-                    binding,
-                };
-                link.credit(inbound, *credit);
+                refused.is_touched = false;
+                link.credit(inbound, refused.credit);
             }
         }
+        // Keeps its room.
+        self.touched = touched;
     }
 
-    fn remember(&mut self, actor: ActorId, queue: &Arc<dyn InboundQueue>) {
-        self.queues.insert(actor, Arc::downgrade(queue));
-        self.bindings_since_sweep += 1;
-        if self.bindings_since_sweep >= SWEEP_BINDINGS.max(self.queues.len() / 2) {
-            self.bindings_since_sweep = 0;
-            self.queues.retain(|_, queue| queue.strong_count() > 0);
-        }
+    fn breach(&mut self, reason: CloseReason) {
+        self.breach.get_or_insert(reason);
     }
 }
 
 impl Bound {
-    /// The payload as it is queued: a small one copied, a large one as a slice of the receive
-    /// buffer.
-    fn keep(&mut self, frame: Frame<'_>) -> Bytes {
-        let payload = frame.payload();
-        if payload.len() > COPIED_PAYLOAD_BYTES {
-            return frame.detach();
-        }
-        let padded_bytes = payload.len().next_multiple_of(16);
-        if self.chunk.capacity() < padded_bytes {
-            mem::swap(&mut self.chunk, &mut self.filled);
-            // Allocates only where payloads of that chunk are still to be handled.
-            self.chunk.reserve(CHUNK_BYTES);
-        }
-        let padding = [0; 16];
-        self.chunk.extend_from_slice(payload);
-        self.chunk
-            .extend_from_slice(&padding[..padded_bytes - payload.len()]);
-        let mut kept = self.chunk.split_to(padded_bytes);
-        kept.truncate(payload.len());
-        kept.freeze()
+    /// A small payload is copied; a larger one stays a slice of the receive buffer.
+    fn stage(&mut self, frame: Frame<'_>, charged_bytes: u32) {
+        let payload = if frame.payload().len() > COPIED_PAYLOAD_BYTES {
+            frame.detach()
+        } else {
+            self.payloads.keep(frame.payload())
+        };
+        self.received_messages += 1;
+        self.received_bytes += u64::from(charged_bytes);
+        self.staged.push_back(QueuedFrame {
+            payload,
+            charged_bytes,
+            origin: Arc::clone(&self.origin),
+        });
+    }
+
+    /// Whether more is outstanding than the window admits. A peer knows of no more credit than was
+    /// reported, so one that keeps to its window never seems to pass it.
+    fn overruns(&self) -> bool {
+        let reported = self.queue.reported(self.origin.epoch);
+        let returned = reported.confirmed + reported.refused;
+        let messages = self.received_messages.saturating_sub(returned);
+        let bytes = self.received_bytes.saturating_sub(reported.returned_bytes);
+        messages > u64::from(self.window.messages.max(1))
+            || (messages > 1 && bytes > u64::from(self.window.bytes))
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use mycelium_wire::{CloseReason, Codec, EndReason, Window, WireError};
+use mycelium_wire::{CloseReason, Codec, Credit, EndReason, Window, WireError};
 
 use super::{
     Closed,
@@ -49,10 +49,10 @@ pub(crate) struct FrameQueue<M> {
     me: Weak<Self>,
     cell: Arc<LocalCell<M>>,
     codec: Codec<M>,
-    link: Weak<dyn Link>,
     shared: Mutex<Shared>,
-    /// Guards the order of credit frames too: they are sent under this lock.
-    ledgers: Mutex<Ledgers>,
+    /// Guards the order of credit frames too: they are sent under this lock. Taken before that of
+    /// `shared`, where both are.
+    ledgers: Mutex<Ledgers<Weak<dyn Link>>>,
 }
 
 struct Shared {
@@ -64,11 +64,7 @@ struct Shared {
 
 impl<M: Send + 'static> FrameQueue<M> {
     /// Makes the queue and sees to it that the peer is told when the actor is gone.
-    pub(crate) fn open(
-        cell: Arc<LocalCell<M>>,
-        codec: Codec<M>,
-        link: Weak<dyn Link>,
-    ) -> Arc<Self> {
+    pub(crate) fn open(cell: Arc<LocalCell<M>>, codec: Codec<M>) -> Arc<Self> {
         let shared = Shared {
             frames: VecDeque::new(),
             is_listed: false,
@@ -78,7 +74,6 @@ impl<M: Send + 'static> FrameQueue<M> {
             me: Weak::clone(me),
             cell,
             codec,
-            link,
             shared: Mutex::new(shared),
             ledgers: Mutex::default(),
         });
@@ -138,7 +133,8 @@ impl<M: Send + 'static> FrameQueue<M> {
 
     fn fail_link(&self, epoch: Epoch, error: &WireError) {
         let inbound = self.ledgers.lock().inbound(epoch);
-        if let (Some(inbound), Some(link)) = (inbound, self.link.upgrade()) {
+        let link = inbound.and_then(|(link, inbound)| Some((link.upgrade()?, inbound)));
+        if let Some((link, inbound)) = link {
             link.fail(
                 inbound.generation,
                 CloseReason::Corrupt(error.to_string().into()),
@@ -177,19 +173,38 @@ impl<M: Send + 'static> FrameQueue<M> {
     fn book(&self, taken: Taken, report: Report) {
         let mut ledgers = self.ledgers.lock();
         if let Some(due) = ledgers.book(taken, report) {
-            self.tell(&due);
+            tell(&due);
         }
     }
 
-    /// Called under the lock of the ledgers, so that counts never arrive out of order.
-    fn tell(&self, due: &Due) {
-        let Some(link) = self.link.upgrade() else {
-            return;
+    /// The connection of frames is gone. Their sender counts them as unknown; one window of them is
+    /// kept and handled, more would come of a peer that connects again and again.
+    fn trim(&self, window: Window, is_lost: impl Fn(Epoch) -> bool) -> VecDeque<QueuedFrame> {
+        let (mut messages, mut bytes) = (0, 0);
+        let mut is_kept = |frame: &QueuedFrame| {
+            if !is_lost(frame.origin.epoch) {
+                return true;
+            }
+            messages += 1;
+            bytes += u64::from(frame.charged_bytes);
+            messages <= window.messages && bytes <= u64::from(window.bytes)
         };
-        link.credit(due.inbound, due.credit);
-        if due.is_last {
-            link.unbound(due.inbound);
-        }
+        let mut shared = self.shared.lock();
+        let frames = std::mem::take(&mut shared.frames);
+        let (kept, dropped) = frames.into_iter().partition(|frame| is_kept(frame));
+        shared.frames = kept;
+        dropped
+    }
+}
+
+/// Called under the lock of the ledgers, so that counts never arrive out of order.
+fn tell(due: &Due<Weak<dyn Link>>) {
+    let Some(link) = due.link.upgrade() else {
+        return;
+    };
+    link.credit(due.inbound, due.credit);
+    if due.is_last {
+        link.unbound(due.inbound);
     }
 }
 
@@ -199,37 +214,46 @@ impl<M: Send + 'static> Mourner for FrameQueue<M> {
         self.refuse(&mut self.shut());
         let reason = EndReason::from(reason);
         let mut ledgers = self.ledgers.lock();
-        for inbound in ledgers.end(reason.clone()) {
-            if let Some(link) = self.link.upgrade() {
+        for (link, inbound) in ledgers.end(reason.clone()) {
+            if let Some(link) = link.upgrade() {
                 link.ended(inbound, &reason);
             }
         }
         for due in ledgers.settle() {
-            self.tell(&due);
+            tell(&due);
         }
     }
 }
 
 impl<M: Send + 'static> InboundQueue for FrameQueue<M> {
-    fn bind(&self, inbound: InboundBinding, window: Window) -> Result<Epoch, EndReason> {
+    fn bind(
+        &self,
+        link: &Arc<dyn Link>,
+        inbound: InboundBinding,
+        window: Window,
+    ) -> Result<Epoch, EndReason> {
         let mut ledgers = self.ledgers.lock();
-        let epoch = ledgers.bind(inbound, window)?;
-        if let Some(link) = self.link.upgrade() {
-            // Under the lock, so that it never comes after the word that the actor is gone.
-            link.bound(inbound, window);
-        }
+        let epoch = ledgers.bind(Arc::downgrade(link), inbound, window)?;
+        // Under the lock, so that it never comes after the word that the actor is gone.
+        link.bound(inbound, window);
         Ok(epoch)
     }
 
     fn unbind(&self, epoch: Epoch, received_messages: u64) {
         let mut ledgers = self.ledgers.lock();
         if let Some(due) = ledgers.unbind(epoch, received_messages) {
-            self.tell(&due);
+            tell(&due);
         }
     }
 
     fn forget(&self, epoch: Epoch) {
-        self.ledgers.lock().forget(epoch);
+        let mut ledgers = self.ledgers.lock();
+        let window = ledgers.forget(epoch);
+        let dropped = window.map(|window| self.trim(window, |epoch| !ledgers.is_open(epoch)));
+        drop(ledgers);
+        if let Some(mut dropped) = dropped.filter(|dropped| !dropped.is_empty()) {
+            self.refuse(&mut dropped);
+        }
     }
 
     fn push(&self, staged: &mut VecDeque<QueuedFrame>) {
@@ -252,8 +276,12 @@ impl<M: Send + 'static> InboundQueue for FrameQueue<M> {
         }
     }
 
-    fn reported_messages(&self, epoch: Epoch) -> u64 {
-        self.ledgers.lock().reported_messages(epoch)
+    fn reported(&self, epoch: Epoch) -> Credit {
+        self.ledgers.lock().reported(epoch)
+    }
+
+    fn is_open(&self, epoch: Epoch) -> bool {
+        self.ledgers.lock().is_open(epoch)
     }
 
     fn stop(&self) {

@@ -44,7 +44,9 @@ pub(super) enum Report {
 }
 
 /// What the peer is to be told.
-pub(super) struct Due {
+pub(super) struct Due<L> {
+    /// By which link.
+    pub(super) link: L,
     pub(super) inbound: InboundBinding,
     pub(super) credit: Credit,
     /// The peer gave the binding up, and all of it has been taken.
@@ -52,15 +54,17 @@ pub(super) struct Due {
 }
 
 /// The ledger of the current binding, and those of earlier ones that still have frames queued.
-#[derive(Default)]
-pub(super) struct Ledgers {
-    open: Vec<Ledger>,
+///
+/// Each knows the link `L` of its binding: a peer that was given up and came back has a new one.
+pub(super) struct Ledgers<L> {
+    open: Vec<Ledger<L>>,
     last: Epoch,
     ended: Option<EndReason>,
 }
 
-struct Ledger {
+struct Ledger<L> {
     epoch: Epoch,
+    link: L,
     inbound: InboundBinding,
     window: Window,
     credit: Credit,
@@ -69,10 +73,21 @@ struct Ledger {
     unbound_after: Option<u64>,
 }
 
-impl Ledgers {
+impl<L> Default for Ledgers<L> {
+    fn default() -> Self {
+        Self {
+            open: Vec::new(),
+            last: Epoch::default(),
+            ended: None,
+        }
+    }
+}
+
+impl<L: Clone> Ledgers<L> {
     /// Opens the ledger of a new binding, unless the actor is gone.
     pub(super) fn bind(
         &mut self,
+        link: L,
         inbound: InboundBinding,
         window: Window,
     ) -> Result<Epoch, EndReason> {
@@ -82,6 +97,7 @@ impl Ledgers {
         self.last = Epoch(self.last.0 + 1);
         self.open.push(Ledger {
             epoch: self.last,
+            link,
             inbound,
             window,
             credit: Credit::default(),
@@ -92,13 +108,15 @@ impl Ledgers {
     }
 
     /// The actor is gone: every open binding is to be told, and none is opened any more.
-    pub(super) fn end(&mut self, reason: EndReason) -> impl Iterator<Item = InboundBinding> {
+    pub(super) fn end(&mut self, reason: EndReason) -> impl Iterator<Item = (&L, InboundBinding)> {
         self.ended = Some(reason);
-        self.open.iter().map(|ledger| ledger.inbound)
+        self.open
+            .iter()
+            .map(|ledger| (&ledger.link, ledger.inbound))
     }
 
     /// The peer gave the binding up after so many messages. Tells what is due at once.
-    pub(super) fn unbind(&mut self, epoch: Epoch, received_messages: u64) -> Option<Due> {
+    pub(super) fn unbind(&mut self, epoch: Epoch, received_messages: u64) -> Option<Due<L>> {
         self.get(epoch)?.unbound_after = Some(received_messages);
         self.book(
             Taken {
@@ -109,13 +127,14 @@ impl Ledgers {
         )
     }
 
-    /// The connection is gone: nobody is left to tell.
-    pub(super) fn forget(&mut self, epoch: Epoch) {
-        self.open.retain(|ledger| ledger.epoch != epoch);
+    /// The connection is gone: nobody is left to tell. Gives the binding's window.
+    pub(super) fn forget(&mut self, epoch: Epoch) -> Option<Window> {
+        let at = self.open.iter().position(|ledger| ledger.epoch == epoch)?;
+        Some(self.open.remove(at).window)
     }
 
     /// Adds what was taken, unless the connection it came through is gone.
-    pub(super) fn book(&mut self, taken: Taken, report: Report) -> Option<Due> {
+    pub(super) fn book(&mut self, taken: Taken, report: Report) -> Option<Due<L>> {
         let has_ended = self.ended.is_some();
         let ledger = self.get(taken.epoch)?;
         ledger.credit.confirmed += taken.confirmed;
@@ -133,34 +152,35 @@ impl Ledgers {
     }
 
     /// All that has not been reported: the actor is gone.
-    pub(super) fn settle(&mut self) -> impl Iterator<Item = Due> {
-        let unreported = |ledger: &&mut Ledger| ledger.unreported_messages() > 0;
+    pub(super) fn settle(&mut self) -> impl Iterator<Item = Due<L>> {
+        let unreported = |ledger: &&mut Ledger<L>| ledger.unreported_messages() > 0;
         let open = self.open.iter_mut().filter(unreported);
         open.map(|ledger| ledger.report(false))
     }
 
     /// Where the binding of an epoch lives, unless its connection is gone.
-    pub(super) fn inbound(&self, epoch: Epoch) -> Option<InboundBinding> {
-        Some(
-            self.open
-                .iter()
-                .find(|ledger| ledger.epoch == epoch)?
-                .inbound,
-        )
+    pub(super) fn inbound(&self, epoch: Epoch) -> Option<(L, InboundBinding)> {
+        let ledger = self.open.iter().find(|ledger| ledger.epoch == epoch)?;
+        Some((ledger.link.clone(), ledger.inbound))
     }
 
-    /// Messages of a binding whose credit the peer has been given back.
-    pub(super) fn reported_messages(&self, epoch: Epoch) -> u64 {
+    /// Whether the peer may still be told something of a binding.
+    pub(super) fn is_open(&self, epoch: Epoch) -> bool {
+        self.open.iter().any(|ledger| ledger.epoch == epoch)
+    }
+
+    /// What the peer has been told of a binding.
+    pub(super) fn reported(&self, epoch: Epoch) -> Credit {
         let ledger = self.open.iter().find(|ledger| ledger.epoch == epoch);
-        ledger.map_or(0, |ledger| messages(ledger.reported))
+        ledger.map_or_else(Credit::default, |ledger| ledger.reported)
     }
 
-    fn get(&mut self, epoch: Epoch) -> Option<&mut Ledger> {
+    fn get(&mut self, epoch: Epoch) -> Option<&mut Ledger<L>> {
         self.open.iter_mut().find(|ledger| ledger.epoch == epoch)
     }
 }
 
-impl Ledger {
+impl<L: Clone> Ledger<L> {
     fn is_due(&self, report: Report, has_ended: bool) -> bool {
         let unreported = self.unreported_messages();
         let bytes = self.credit.returned_bytes - self.reported.returned_bytes;
@@ -178,9 +198,10 @@ impl Ledger {
         messages(self.credit) - messages(self.reported)
     }
 
-    fn report(&mut self, is_last: bool) -> Due {
+    fn report(&mut self, is_last: bool) -> Due<L> {
         self.reported = self.credit;
         Due {
+            link: self.link.clone(),
             inbound: self.inbound,
             credit: self.credit,
             is_last,
@@ -215,7 +236,9 @@ mod tests {
     #[test]
     fn credit_is_due_at_half_the_window() {
         let mut ledgers = Ledgers::default();
-        let epoch = ledgers.bind(inbound(0), WINDOW).expect("the actor lives");
+        let epoch = ledgers
+            .bind((), inbound(0), WINDOW)
+            .expect("the actor lives");
         let three = Taken {
             epoch,
             confirmed: 3,
@@ -234,15 +257,19 @@ mod tests {
             .expect("four of eight are taken");
         assert_eq!((due.credit.confirmed, due.credit.refused), (3, 1));
         assert_eq!(due.credit.returned_bytes, 400);
-        assert_eq!(ledgers.reported_messages(epoch), 4);
+        assert_eq!(ledgers.reported(epoch), due.credit);
     }
 
     #[test]
     fn an_unbound_binding_is_closed_after_its_last_message() {
         let mut ledgers = Ledgers::default();
-        let old = ledgers.bind(inbound(0), WINDOW).expect("the actor lives");
+        let old = ledgers
+            .bind((), inbound(0), WINDOW)
+            .expect("the actor lives");
         assert!(ledgers.unbind(old, 2).is_none());
-        let new = ledgers.bind(inbound(1), WINDOW).expect("the actor lives");
+        let new = ledgers
+            .bind((), inbound(1), WINDOW)
+            .expect("the actor lives");
         let two = Taken {
             epoch: old,
             confirmed: 2,
@@ -255,13 +282,15 @@ mod tests {
         assert!(due.is_last);
         assert_eq!(due.inbound, inbound(0));
         assert!(ledgers.inbound(old).is_none());
-        assert_eq!(ledgers.inbound(new), Some(inbound(1)));
+        assert_eq!(ledgers.inbound(new), Some(((), inbound(1))));
     }
 
     #[test]
     fn what_is_refused_is_reported_once_the_actor_has_ended() {
         let mut ledgers = Ledgers::default();
-        let epoch = ledgers.bind(inbound(0), WINDOW).expect("the actor lives");
+        let epoch = ledgers
+            .bind((), inbound(0), WINDOW)
+            .expect("the actor lives");
         let refused = |count| Taken {
             epoch,
             confirmed: 0,
@@ -281,9 +310,13 @@ mod tests {
     #[test]
     fn frames_of_a_lost_connection_return_no_credit() {
         let mut ledgers = Ledgers::default();
-        let lost = ledgers.bind(inbound(0), WINDOW).expect("the actor lives");
+        let lost = ledgers
+            .bind((), inbound(0), WINDOW)
+            .expect("the actor lives");
         ledgers.forget(lost);
-        ledgers.bind(inbound(0), WINDOW).expect("the actor lives");
+        ledgers
+            .bind((), inbound(0), WINDOW)
+            .expect("the actor lives");
         let many = Taken {
             epoch: lost,
             confirmed: 8,

@@ -1,12 +1,11 @@
 //! A receiver that does not keep up slows down those who send to it, and nobody else.
 
-use std::{future::poll_fn, pin::Pin, task::Poll};
-
 use mycelium_core::SendError;
 use tokio::task;
 
 use crate::support::{
-    Blob, Pair, Tick, capacity, fill, find, gated, gated_each, offer, probe, until, watched,
+    Blob, Pair, Tick, capacity, fill, find, gated, gated_each, offer, poll_once, probe, until,
+    watched,
 };
 
 #[test]
@@ -310,13 +309,4 @@ fn bindings_that_come_and_go_never_mix_up_their_counts() {
         gate.open();
         pair.shutdown().await;
     });
-}
-
-/// The output of a future that is ready at once.
-async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
-    poll_fn(|cx| match Pin::new(&mut *future).poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
 }

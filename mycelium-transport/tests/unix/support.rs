@@ -1,12 +1,18 @@
 //! Nodes in a directory of their own, actors that pass on what they handle, and a watchdog.
 
+pub(crate) mod child;
+pub(crate) mod proxy;
+pub(crate) mod scripted;
+
 use std::{
     fs::Permissions,
-    future::Future,
+    future::{Future, poll_fn},
     num::NonZeroUsize,
     os::unix::fs::PermissionsExt,
+    pin::Pin,
     process,
     sync::{Arc, mpsc as std_mpsc},
+    task::Poll,
     thread,
     time::Duration,
 };
@@ -252,7 +258,6 @@ pub(crate) async fn listening(name: &str, dir: &TempDir) -> Node {
 pub(crate) async fn dialling(name: &str, dir: &TempDir, peer: &str) -> Node {
     let address = PeerAddr::unix(dir.path(), peer);
     Node::builder(name)
-        .unix(dir.path())
         .peer(address)
         .start()
         .await
@@ -288,6 +293,15 @@ pub(crate) async fn refusal<M: Message>(to: &ActorRef<M>, message: impl Fn() -> 
             Err(refused) => return refused,
         }
     }
+}
+
+/// The output of a future that is ready at once.
+pub(crate) async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    poll_fn(|cx| match Pin::new(&mut *future).poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// Runs a test on a runtime of its own, and ends the process when it hangs, locks included.
