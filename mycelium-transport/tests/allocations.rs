@@ -112,7 +112,8 @@ impl<M: Numbered + Send + 'static> Nodes<M> {
         let (server, client, to) = runtime.block_on(async {
             let server = Node::builder("server").unix(dir.path());
             let server = server.start().await.expect("it starts");
-            let client = Node::builder("client").peer(PeerAddr::unix(dir.path(), "server"));
+            let client = Node::builder("client").unix(dir.path());
+            let client = client.peer(PeerAddr::unix(dir.path(), "server"));
             let client = client.start().await.expect("it starts");
             let actor = server.spawn(Counter::<M> {
                 handled,

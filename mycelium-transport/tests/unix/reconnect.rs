@@ -9,7 +9,7 @@ use tokio::{sync::mpsc, task};
 use crate::support::{
     Gate, Tick, capacity, fill, find, gated, listening, offer, poll_once, private_dir, probe,
     proxy::{Pass, Proxy},
-    refusal, shut_down, until, watched,
+    refusal, round_trip, shut_down, until, watched,
 };
 
 /// Two nodes with a proxy between them.
@@ -26,7 +26,8 @@ impl Proxied {
         let server = listening("server", &dir).await;
         let target = dir.path().join("server.sock");
         let proxy = Proxy::start(&dir.path().join("proxy"), &target, pass);
-        let client = Node::builder("client").peer(proxy.address());
+        let client = Node::builder("client").unix(dir.path());
+        let client = client.peer(proxy.address());
         let client = client.start().await.expect("the node starts");
         Self {
             server,
@@ -116,10 +117,11 @@ fn what_arrived_before_a_loss_is_handled_before_what_comes_after() {
     watched(async {
         let nodes = Proxied::start(Pass::Plain).await;
         let (ticks, mut gate) = nodes.gated(64).await;
-        fill(&ticks, 0, Tick::number);
-        crate::support::round_trip(&nodes.client).await;
-        fill(&ticks, 16, Tick::number);
-        crate::support::round_trip(&nodes.client).await;
+        let (first, _) = fill(&ticks, 0, Tick::number);
+        round_trip(&nodes.client).await;
+        let (rest, _) = fill(&ticks, first, Tick::number);
+        assert_eq!(first + rest, 64);
+        round_trip(&nodes.client).await;
         nodes.proxy.cut().await;
         // The window was used up: nothing is accepted any more.
         until(|| {

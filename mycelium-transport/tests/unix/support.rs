@@ -258,6 +258,7 @@ pub(crate) async fn listening(name: &str, dir: &TempDir) -> Node {
 pub(crate) async fn dialling(name: &str, dir: &TempDir, peer: &str) -> Node {
     let address = PeerAddr::unix(dir.path(), peer);
     Node::builder(name)
+        .unix(dir.path())
         .peer(address)
         .start()
         .await

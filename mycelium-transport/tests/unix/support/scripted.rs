@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mycelium_wire::{
-    Bind, BindingId, CloseReason, Credit, EndReason, Event, Hello, Limits, NodeId, ReceiveHalf,
+    Bind, BindingId, Check, CloseReason, EndReason, Event, Hello, Limits, NodeId, ReceiveHalf,
     Resolved, SendHalf, Window, Wire, rkyv::util::AlignedVec,
 };
 use tokio::{
@@ -21,16 +21,11 @@ pub(crate) struct Scripted {
 /// What a node said, as far as the tests look at it.
 #[derive(Debug)]
 pub(crate) enum Heard {
-    Bind(BindingId, Bind),
-    Bound(BindingId, Window),
-    Message(BindingId),
-    Credit(BindingId, Credit),
-    Ended(BindingId, EndReason),
-    Unbind(BindingId),
-    Unbound(BindingId),
+    Bind(BindingId),
+    Ended(EndReason),
     Resolve(u64, String),
     Resolved(Option<Resolved>),
-    Signal,
+    Other,
     Close(CloseReason),
 }
 
@@ -43,6 +38,12 @@ impl Scripted {
 
     /// A fresh connection, handshake done, by a node of this name.
     pub(crate) async fn introduced(stream: UnixStream, name: &str) -> Self {
+        let introduced = Self::try_introduce(stream, name).await;
+        introduced.unwrap_or_else(|reason| panic!("the node refuses: {reason}"))
+    }
+
+    /// A fresh connection, handshake done, or the reason why there is none.
+    pub(crate) async fn try_introduce(stream: UnixStream, name: &str) -> Result<Self, CloseReason> {
         let hello = hello(name, rand::random());
         let mut peer = Self::silent(stream, hello.nonce);
         peer.send.hello(&hello).expect("it fits");
@@ -53,7 +54,8 @@ impl Scripted {
                     peer.send.confirm(hello.nonce);
                     peer.flush().await;
                 }
-                Some(Event::Up) => return peer,
+                Some(Event::Up) => return Ok(peer),
+                Some(Event::Close(reason)) => return Err(reason),
                 Some(event) => panic!("{event:?} during the handshake"),
                 None => assert!(peer.read().await, "the connection is lost"),
             }
@@ -64,14 +66,14 @@ impl Scripted {
     pub(crate) fn silent(stream: UnixStream, nonce: u128) -> Self {
         Self {
             stream,
-            send: SendHalf::new(Limits::default()),
-            receive: ReceiveHalf::new(Limits::default(), nonce),
+            send: SendHalf::new(Limits::default(), Check::None),
+            receive: ReceiveHalf::new(Limits::default(), nonce, Check::None),
         }
     }
 
     /// What the calls put on the wire.
     pub(crate) fn written_by(calls: impl FnOnce(&mut SendHalf)) -> Vec<u8> {
-        let mut send = SendHalf::new(Limits::default());
+        let mut send = SendHalf::new(Limits::default(), Check::None);
         calls(&mut send);
         let mut bytes = AlignedVec::new();
         send.poll_transmit(&mut bytes);
@@ -192,16 +194,19 @@ pub(crate) fn hello(name: &str, nonce: u128) -> Hello {
 
 fn heard(event: Event<'_>) -> Heard {
     match event {
-        Event::Bind { binding, bind } => Heard::Bind(binding, bind),
-        Event::Bound { binding, window } => Heard::Bound(binding, window),
-        Event::Message { binding, .. } => Heard::Message(binding),
-        Event::Credit { binding, credit } => Heard::Credit(binding, credit),
-        Event::Ended { binding, reason } => Heard::Ended(binding, reason),
-        Event::Unbind { binding } => Heard::Unbind(binding),
-        Event::Unbound { binding } => Heard::Unbound(binding),
+        Event::Bind { binding, .. } => Heard::Bind(binding),
+        Event::Ended { reason, .. } => Heard::Ended(reason),
         Event::Resolve { request, name } => Heard::Resolve(request, name.to_owned()),
         Event::Resolved { resolved, .. } => Heard::Resolved(resolved),
-        Event::Stop { .. } | Event::Kill { .. } => Heard::Signal,
+        Event::Bound { .. }
+        | Event::Message { .. }
+        | Event::Credit { .. }
+        | Event::Unbind { .. }
+        | Event::Unbound { .. }
+        | Event::Stop { .. }
+        | Event::Kill { .. }
+        | Event::Reply { .. }
+        | Event::ReplyFailed { .. } => Heard::Other,
         Event::Close(reason) => Heard::Close(reason),
         Event::Hello(_) | Event::Up => unreachable!("the handshake is done"),
     }
