@@ -298,9 +298,11 @@ async fn an_answer_that_comes_late_is_not_the_next_asks(transport: Transport) {
     pair.shutdown().await;
 }
 
+/// A way for an actor to end.
+type End = fn(&ActorRef<Question>);
+
 async fn asks_of_an_actor_that_ends_fail_at_once(transport: Transport) {
     let pair = Pair::over(transport).await;
-    type End = fn(&ActorRef<Question>);
     let ends: [(&str, End); 3] = [
         ("stopped", ActorRef::stop),
         ("killed", ActorRef::kill),
@@ -422,10 +424,10 @@ async fn asks_of_a_binding_that_is_refused_fail_at_once(transport: Transport) {
     let forged = forged(&pair, &described(&pair, "answers").await);
     for _ in 0..3 {
         let refused = forged.ask(double).timeout(GRACE).await;
-        let reason = match refused {
-            Err(AskError::ActorDown(reason)) => reason,
-            Err(AskError::NotSent(SendError::ActorDown { reason, .. })) => reason,
-            other => panic!("{other:?}"),
+        let (Err(AskError::ActorDown(reason))
+        | Err(AskError::NotSent(SendError::ActorDown { reason, .. }))) = refused
+        else {
+            panic!("{refused:?}");
         };
         assert_eq!(reason, StopReason::NoSuchActor);
     }
