@@ -364,6 +364,10 @@ fn assert_whole(report: &Value) {
         assert_eq!(report[figure], 0, "{figure}");
     }
     assert_eq!(report["checksums"]["feed"], report["checksums"]["book"]);
+    assert_eq!(report["checksums"]["feed"], report["checksums"]["strategy"]);
+    let asks = report["hops"].as_array().and_then(|hops| hops.last());
+    let answered = asks.and_then(|asks| asks["count"].as_u64());
+    assert!(answered > Some(0), "{asks:?}");
     assert!(report["checksums"]["feed"].is_string());
 }
 

@@ -112,6 +112,13 @@ impl Exports {
         drop(entry);
     }
 
+    /// Whether the actor is there, but not for whoever shows this key.
+    pub(crate) fn is_wrong_key(&self, bind: &Bind) -> bool {
+        let entries = self.entries.lock();
+        let entry = entries.get(&bind.actor);
+        entry.is_some_and(|entry| entry.resolved.key != bind.key)
+    }
+
     fn check<'a>(
         entries: &'a HashMap<ActorId, Entry>,
         bind: &Bind,

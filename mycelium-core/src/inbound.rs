@@ -22,11 +22,17 @@ use crate::{
 
 /// Payloads up to this size are copied out of the receive buffer when they are queued, so that a
 /// small message never keeps a large buffer alive.
-const COPIED_PAYLOAD_BYTES: usize = 256;
+const COPIED_PAYLOAD_BYTES: usize = 4 * 1024;
 
-/// The size of the chunks that small payloads are copied into. A binding has two: one is filled
-/// while the payloads in the other are handled.
+/// The size of the chunks that small payloads are copied into, once a binding is busy. A binding
+/// has two: one is filled while the payloads in the other are handled.
 const CHUNK_BYTES: usize = 16 * 1024;
+
+/// The size of a binding's first chunk; each later one is twice as large.
+const FIRST_CHUNK_BYTES: usize = 512;
+
+/// So many wrong keys close the connection.
+const WRONG_KEYS: u32 = 16;
 
 /// How often the table of queues is swept, in bindings made.
 const SWEEP_BINDINGS: usize = 256;
@@ -45,8 +51,8 @@ pub(crate) trait InboundQueue: Send + Sync {
     /// Puts frames in, and leaves `staged` empty.
     fn push(&self, staged: &mut VecDeque<QueuedFrame>);
 
-    /// Messages of a binding whose credit the peer has been given back.
-    fn reported_messages(&self, epoch: Epoch) -> u64;
+    /// What of a binding's credit the peer has been given back.
+    fn reported(&self, epoch: Epoch) -> Credit;
 
     fn stop(&self);
 
@@ -69,6 +75,8 @@ pub struct Inbound {
     /// Every queue that still holds frames or is bound, to be found again after a reconnect.
     queues: HashMap<ActorId, Weak<dyn InboundQueue>>,
     bindings_since_sweep: usize,
+    /// Keys of this connection that opened no actor.
+    wrong_keys: u32,
 }
 
 struct Bound {
@@ -76,6 +84,9 @@ struct Bound {
     origin: Arc<Origin>,
     window: Window,
     received: u64,
+    received_bytes: u64,
+    /// The size of the next chunk.
+    chunk_bytes: usize,
     staged: VecDeque<QueuedFrame>,
     chunk: BytesMut,
     /// The chunk that was filled before.
@@ -94,6 +105,7 @@ impl Inbound {
             touched: Vec::new(),
             queues: HashMap::new(),
             bindings_since_sweep: 0,
+            wrong_keys: 0,
         }
     }
 
@@ -106,7 +118,9 @@ impl Inbound {
 
     /// The connection is gone. What it brought before is handled; it returns no credit.
     pub fn disconnected(&mut self) {
-        self.flush_staged();
+        // What was too much is handled all the same; there is no link to close any more.
+        let _ = self.flush();
+        self.wrong_keys = 0;
         for bound in self.bindings.values() {
             bound.queue.forget(bound.origin.epoch);
         }
@@ -115,12 +129,27 @@ impl Inbound {
     }
 
     /// The peer binds an actor, and is told whether it may.
-    pub fn bind(&mut self, binding: BindingId, bind: &Bind, message_limit_bytes: u32) {
+    ///
+    /// # Errors
+    ///
+    /// [`CloseReason::TooManyWrongKeys`] when it guesses.
+    pub fn bind(
+        &mut self,
+        binding: BindingId,
+        bind: &Bind,
+        message_limit_bytes: u32,
+    ) -> Result<(), CloseReason> {
         if let Err(reason) = self.open(binding, bind, message_limit_bytes) {
             self.refused.insert(binding, Credit::default());
             if let Some(link) = self.link.upgrade() {
                 link.ended(self.inbound(binding), &reason);
             }
+            self.wrong_keys += u32::from(self.node.exports().is_wrong_key(bind));
+        }
+        if self.wrong_keys < WRONG_KEYS {
+            Ok(())
+        } else {
+            Err(CloseReason::TooManyWrongKeys)
         }
     }
 
@@ -144,6 +173,8 @@ impl Inbound {
             origin: Arc::new(Origin { epoch, ports }),
             window,
             received: 0,
+            received_bytes: 0,
+            chunk_bytes: FIRST_CHUNK_BYTES,
             staged: VecDeque::new(),
             chunk: BytesMut::new(),
             filled: BytesMut::new(),
@@ -169,6 +200,7 @@ impl Inbound {
         }
         let payload = bound.keep(frame);
         bound.received += 1;
+        bound.received_bytes += u64::from(charged_bytes);
         bound.staged.push_back(QueuedFrame {
             payload,
             charged_bytes,
@@ -191,12 +223,10 @@ impl Inbound {
     ///
     /// [`CloseReason::CreditExceeded`] when the peer sent more than a binding's window allows.
     pub fn flush(&mut self) -> Result<(), CloseReason> {
-        let overrun = self
-            .touched
-            .iter()
-            .find(|binding| self.overruns(**binding))
-            .copied();
-        self.flush_staged();
+        let is_over =
+            |binding: &&BindingId| self.bindings.get(*binding).is_some_and(Bound::overran);
+        let overrun = self.touched.iter().find(is_over).copied();
+        self.hand_over();
         match overrun {
             Some(binding) => Err(CloseReason::CreditExceeded { binding }),
             None => Ok(()),
@@ -204,11 +234,16 @@ impl Inbound {
     }
 
     /// The peer asks for an end of the actor, after the messages it sent before.
-    pub fn stop(&mut self, binding: BindingId) {
-        self.flush_staged();
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    pub fn stop(&mut self, binding: BindingId) -> Result<(), CloseReason> {
+        self.flush()?;
         if let Some(bound) = self.bindings.get(&binding) {
             bound.queue.stop();
         }
+        Ok(())
     }
 
     /// The peer asks for an end of the actor, at once.
@@ -219,13 +254,18 @@ impl Inbound {
     }
 
     /// The peer holds no ref to the actor any more.
-    pub fn unbind(&mut self, binding: BindingId) {
-        self.flush_staged();
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    pub fn unbind(&mut self, binding: BindingId) -> Result<(), CloseReason> {
+        self.flush()?;
         if let Some(bound) = self.bindings.remove(&binding) {
             bound.queue.unbind(bound.origin.epoch, bound.received);
         } else if let (Some(_), Some(link)) = (self.refused.remove(&binding), self.link.upgrade()) {
             link.unbound(self.inbound(binding));
         }
+        Ok(())
     }
 
     /// The actor that is registered under a name, if there is one that may be reached.
@@ -240,18 +280,7 @@ impl Inbound {
         }
     }
 
-    fn overruns(&self, binding: BindingId) -> bool {
-        self.bindings.get(&binding).is_some_and(|bound| {
-            let outstanding = bound.received
-                - bound
-                    .queue
-                    .reported_messages(bound.origin.epoch)
-                    .min(bound.received);
-            outstanding > u64::from(bound.window.messages.max(1))
-        })
-    }
-
-    fn flush_staged(&mut self) {
+    fn hand_over(&mut self) {
         for binding in self.touched.drain(..) {
             if let Some(bound) = self.bindings.get_mut(&binding) {
                 bound.queue.push(&mut bound.staged);
@@ -278,6 +307,19 @@ impl Inbound {
 }
 
 impl Bound {
+    /// Whether the peer has more outstanding than the window admits: what it was told of its
+    /// credit is less than what it may know of.
+    fn overran(&self) -> bool {
+        let reported = self.queue.reported(self.origin.epoch);
+        let messages = self
+            .received
+            .saturating_sub(reported.confirmed + reported.refused);
+        let bytes = self.received_bytes.saturating_sub(reported.returned_bytes);
+        // A binding opens with the initial window, whatever the ref said of the capacity.
+        let most = Window::initial(u32::MAX).messages.max(self.window.messages);
+        messages > u64::from(most) || (messages > 1 && bytes > u64::from(self.window.bytes))
+    }
+
     /// The payload as it is queued: a small one copied, a large one as a slice of the receive
     /// buffer.
     fn keep(&mut self, frame: Frame<'_>) -> Bytes {
@@ -289,7 +331,8 @@ impl Bound {
         if self.chunk.capacity() < padded_bytes {
             mem::swap(&mut self.chunk, &mut self.filled);
             // Allocates only where payloads of that chunk are still to be handled.
-            self.chunk.reserve(CHUNK_BYTES);
+            self.chunk.reserve(self.chunk_bytes.max(padded_bytes));
+            self.chunk_bytes = (2 * self.chunk_bytes).min(CHUNK_BYTES);
         }
         let padding = [0; 16];
         self.chunk.extend_from_slice(payload);

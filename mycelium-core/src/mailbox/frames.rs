@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use mycelium_wire::{CloseReason, Codec, EndReason, Window, WireError};
+use mycelium_wire::{CloseReason, Codec, Credit, EndReason, Window, WireError};
 
 use super::{
     Closed,
@@ -252,8 +252,8 @@ impl<M: Send + 'static> InboundQueue for FrameQueue<M> {
         }
     }
 
-    fn reported_messages(&self, epoch: Epoch) -> u64 {
-        self.ledgers.lock().reported_messages(epoch)
+    fn reported(&self, epoch: Epoch) -> Credit {
+        self.ledgers.lock().reported(epoch)
     }
 
     fn stop(&self) {

@@ -149,10 +149,10 @@ impl Ledgers {
         )
     }
 
-    /// Messages of a binding whose credit the peer has been given back.
-    pub(super) fn reported_messages(&self, epoch: Epoch) -> u64 {
+    /// What of a binding's credit the peer has been given back.
+    pub(super) fn reported(&self, epoch: Epoch) -> Credit {
         let ledger = self.open.iter().find(|ledger| ledger.epoch == epoch);
-        ledger.map_or(0, |ledger| messages(ledger.reported))
+        ledger.map_or_else(Credit::default, |ledger| ledger.reported)
     }
 
     fn get(&mut self, epoch: Epoch) -> Option<&mut Ledger> {
@@ -234,7 +234,7 @@ mod tests {
             .expect("four of eight are taken");
         assert_eq!((due.credit.confirmed, due.credit.refused), (3, 1));
         assert_eq!(due.credit.returned_bytes, 400);
-        assert_eq!(ledgers.reported_messages(epoch), 4);
+        assert_eq!(ledgers.reported(epoch), due.credit);
     }
 
     #[test]
