@@ -141,10 +141,17 @@ impl<M: Send, O: Send + ?Sized> Control for Cell<M, O> {
     }
 
     fn kill(&self) {
+        self.end_now(StopReason::Killed);
+    }
+}
+
+impl<M, O: ?Sized> Cell<M, O> {
+    /// Ends the actor as [`kill`](Control::kill) does, for this reason.
+    pub(crate) fn end_now(&self, reason: StopReason) {
         // The flag first: an owner that finds the reason settled must find the kill as well, or it
         // would run `stopped` with it. The reason before the queue: a refused sender reads it.
         let owed = self.front.phase.signal(Signal::Kill);
-        self.front.exit.decide(StopReason::Killed);
+        self.front.exit.decide(reason);
         self.front.close();
         self.front.pay(owed);
     }
