@@ -62,7 +62,7 @@ impl<A: Actor> Context<A> {
         self.me.0.front.ending().cancelled_owned()
     }
 
-    /// Messages of this process that wait to be handled.
+    /// Messages that wait to be handled, those of other nodes included.
     pub fn mailbox_len(&self) -> usize {
         self.me.mailbox_len()
     }

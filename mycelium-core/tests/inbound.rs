@@ -164,7 +164,9 @@ async fn what_arrives_is_handled_in_order_and_confirmed() {
     let (node, peer) = (node().await, Peer::new());
     let gate = Gate::spawn(&node, 1_024);
     let mut inbound = connect(&node, &peer);
-    inbound.bind(BINDING, &bind(&node, &gate.actor), 1 << 20);
+    inbound
+        .bind(BINDING, &bind(&node, &gate.actor), 1 << 20)
+        .unwrap();
     receive(&mut inbound, 0..600);
     let actor = gate.actor.clone();
     assert_eq!(gate.rest().await, (0..600).collect::<Vec<_>>());
@@ -180,7 +182,9 @@ async fn what_arrives_after_a_stop_is_refused() {
     let (node, peer) = (node().await, Peer::new());
     let mut gate = Gate::spawn(&node, 1_024);
     let mut inbound = connect(&node, &peer);
-    inbound.bind(BINDING, &bind(&node, &gate.actor), 1 << 20);
+    inbound
+        .bind(BINDING, &bind(&node, &gate.actor), 1 << 20)
+        .unwrap();
     receive(&mut inbound, 0..3);
     assert_eq!(gate.entered.recv().await, Some(0));
     gate.actor.stop();
@@ -197,7 +201,9 @@ async fn what_is_left_of_a_killed_actor_is_refused_and_a_dead_letter() {
     let mut letters = node.dead_letters();
     let mut gate = Gate::spawn(&node, 1_024);
     let mut inbound = connect(&node, &peer);
-    inbound.bind(BINDING, &bind(&node, &gate.actor), 1 << 20);
+    inbound
+        .bind(BINDING, &bind(&node, &gate.actor), 1 << 20)
+        .unwrap();
     receive(&mut inbound, 0..100);
     assert_eq!(gate.entered.recv().await, Some(0));
     receive(&mut inbound, 100..150);
@@ -220,8 +226,8 @@ async fn a_peer_that_binds_and_unbinds_for_ever_leaves_nothing_behind() {
     let mut inbound = connect(&node, &peer);
     let mut bind_and_unbind = |times: usize| {
         for _ in 0..times {
-            inbound.bind(BINDING, &shown, 1 << 20);
-            inbound.unbind(BINDING);
+            inbound.bind(BINDING, &shown, 1 << 20).unwrap();
+            inbound.unbind(BINDING).unwrap();
         }
     };
     bind_and_unbind(1_000);
@@ -238,7 +244,9 @@ async fn an_actor_that_ended_cannot_be_bound() {
     gate.actor.stop();
     ended(&gate.actor).await;
     let mut inbound = connect(&node, &peer);
-    inbound.bind(BINDING, &bind(&node, &gate.actor), 1 << 20);
+    inbound
+        .bind(BINDING, &bind(&node, &gate.actor), 1 << 20)
+        .unwrap();
     assert_eq!(*peer.ended.lock().unwrap(), [EndReason::NoSuchActor]);
     receive(&mut inbound, 0..2);
     assert_eq!(peer.credit(), (0, 2));
@@ -249,7 +257,9 @@ async fn an_inbox_receives_what_arrives_and_confirms_it() {
     let (node, peer) = (node().await, Peer::new());
     let mut inbox: Inbox<u64> = node.inbox();
     let mut inbound = connect(&node, &peer);
-    inbound.bind(BINDING, &bind(&node, &inbox.actor_ref()), 1 << 20);
+    inbound
+        .bind(BINDING, &bind(&node, &inbox.actor_ref()), 1 << 20)
+        .unwrap();
     receive(&mut inbound, 0..600);
     for message in 0..600 {
         assert_eq!(inbox.try_recv(), Ok(Some(message)));
@@ -267,7 +277,9 @@ async fn an_inbox_returns_credit_with_the_last_message_at_hand() {
     let one = SpawnOptions::default().capacity(NonZeroUsize::MIN);
     let mut inbox: Inbox<u64> = node.inbox_with(one);
     let mut inbound = connect(&node, &peer);
-    inbound.bind(BINDING, &bind(&node, &inbox.actor_ref()), 1 << 20);
+    inbound
+        .bind(BINDING, &bind(&node, &inbox.actor_ref()), 1 << 20)
+        .unwrap();
     receive(&mut inbound, 0..1);
     assert_eq!(inbox.try_recv(), Ok(Some(0)));
     assert_eq!(peer.credit(), (1, 0));
@@ -279,7 +291,9 @@ async fn what_an_inbox_leaves_of_another_node_is_refused_and_a_dead_letter() {
     let mut letters = node.dead_letters();
     let mut inbox: Inbox<u64> = node.inbox();
     let mut inbound = connect(&node, &peer);
-    inbound.bind(BINDING, &bind(&node, &inbox.actor_ref()), 1 << 20);
+    inbound
+        .bind(BINDING, &bind(&node, &inbox.actor_ref()), 1 << 20)
+        .unwrap();
     receive(&mut inbound, 0..100);
     assert_eq!(inbox.try_recv(), Ok(Some(0)));
     drop(inbox);
@@ -288,4 +302,26 @@ async fn what_an_inbox_leaves_of_another_node_is_refused_and_a_dead_letter() {
         panic!("no dead letter")
     };
     assert_eq!(letter.count, 99);
+}
+
+#[tokio::test]
+async fn the_depth_of_a_mailbox_counts_what_arrived() {
+    let (node, peer) = (node().await, Peer::new());
+    let mut inbox: Inbox<u64> = node.inbox();
+    let actor = inbox.actor_ref();
+    let mut inbound = connect(&node, &peer);
+    inbound
+        .bind(BINDING, &bind(&node, &actor), 1 << 20)
+        .unwrap();
+    receive(&mut inbound, 0..100);
+    actor.try_send(0).unwrap();
+    assert_eq!(inbox.mailbox_len(), 101);
+    for left in (0..=100).rev() {
+        assert!(matches!(inbox.try_recv(), Ok(Some(_))));
+        assert_eq!(inbox.mailbox_len(), left);
+    }
+    receive(&mut inbound, 0..100);
+    actor.kill();
+    assert_eq!(inbox.try_recv(), Err(StopReason::Killed));
+    assert_eq!(local(&actor).mailbox_len(), 0);
 }
