@@ -166,7 +166,7 @@ fn a_bad_option_is_answered_with_what_is_accepted() {
 
 #[test]
 fn a_killed_child_ends_the_job_and_is_named() {
-    for role in ["book", "feed"] {
+    for role in ["book", "strategy", "feed"] {
         let place = Place::new();
         let mut job = place.start(&ENDLESS);
         job.wait_for_progress();
