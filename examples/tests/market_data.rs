@@ -27,7 +27,7 @@ fn generated_flow_arrives_whole_and_in_order() {
     assert_whole(&report);
     assert_eq!(hops_of(&report), expected_hops("unix", "tcp", 20_000));
     assert_eq!(
-        report["checksums"].as_object().map(|all| all.len()),
+        report["checksums"].as_object().map(serde_json::Map::len),
         Some(3)
     );
     let table = String::from_utf8_lossy(&output.stdout);
@@ -166,7 +166,7 @@ fn a_bad_option_is_answered_with_what_is_accepted() {
 
 #[test]
 fn a_killed_child_ends_the_job_and_is_named() {
-    for role in ["book", "feed"] {
+    for role in ["book", "strategy", "feed"] {
         let place = Place::new();
         let mut job = place.start(&ENDLESS);
         job.wait_for_progress();
@@ -364,6 +364,10 @@ fn assert_whole(report: &Value) {
         assert_eq!(report[figure], 0, "{figure}");
     }
     assert_eq!(report["checksums"]["feed"], report["checksums"]["book"]);
+    assert_eq!(report["checksums"]["feed"], report["checksums"]["strategy"]);
+    let asks = report["hops"].as_array().and_then(|hops| hops.last());
+    let answered = asks.and_then(|asks| asks["count"].as_u64());
+    assert!(answered > Some(0), "{asks:?}");
     assert!(report["checksums"]["feed"].is_string());
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod owner;
 pub(crate) mod phase;
 
 use std::{
+    any::type_name,
     mem,
     sync::{Arc, OnceLock, Weak},
 };
@@ -66,9 +67,23 @@ impl<M> Front<M> {
 
     /// A message was stored.
     pub(crate) fn stored(&self, found: Found) {
-        if found == Found::Empty {
-            self.notify();
+        match found {
+            Found::Empty => self.notify(),
+            Found::Filled => {}
+            Found::Backlogged => self.tell_backlog(),
         }
+    }
+
+    /// The actor lags behind its senders: warns once, until the backlog has gone.
+    #[cold]
+    pub(crate) fn tell_backlog(&self) {
+        tracing::warn!(
+            actor = %self.id,
+            message_type = type_name::<M>(),
+            waiting_messages = self.mailbox.len(),
+            capacity_messages = self.mailbox.local.capacity_messages(),
+            "an actor lags: its mailbox is four fifths full"
+        );
     }
 
     /// Fires when the actor is asked to end, or has ended.
@@ -141,10 +156,17 @@ impl<M: Send, O: Send + ?Sized> Control for Cell<M, O> {
     }
 
     fn kill(&self) {
+        self.end_now(StopReason::Killed);
+    }
+}
+
+impl<M, O: ?Sized> Cell<M, O> {
+    /// Ends the actor as [`kill`](Control::kill) does, for this reason.
+    pub(crate) fn end_now(&self, reason: StopReason) {
         // The flag first: an owner that finds the reason settled must find the kill as well, or it
         // would run `stopped` with it. The reason before the queue: a refused sender reads it.
         let owed = self.front.phase.signal(Signal::Kill);
-        self.front.exit.decide(StopReason::Killed);
+        self.front.exit.decide(reason);
         self.front.close();
         self.front.pay(owed);
     }

@@ -1,13 +1,23 @@
 //! [`Context`]: what a handler is given besides the message.
 
-use std::{sync::Weak, time::Duration};
+use std::{
+    panic::resume_unwind,
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
 
+use futures_core::Stream;
 use mycelium_wire::ActorId;
+use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    Actor, ActorRef, LocalRef, Message, Node, SpawnOptions, StopReason, Timer, WatchError,
-    cell::Control, watch::Watches,
+    Actor, ActorRef, Attachment, LocalRef, Message, Node, SpawnOptions, StopReason, Timer,
+    WatchError, beside::run_beside, cell::Control, watch::Watches,
 };
+
+/// How much work of one actor may be in the blocking pool at a time.
+const BLOCKING_WORKS: usize = 32;
 
 /// The actor's view of itself and its node.
 pub struct Context<A: Actor> {
@@ -16,6 +26,8 @@ pub struct Context<A: Actor> {
     watches: Watches,
     /// Swept of those that are gone whenever it would grow.
     children: Vec<Weak<dyn Control>>,
+    /// The places for work in the blocking pool; made when there is some.
+    blocking: OnceLock<Arc<Semaphore>>,
 }
 
 impl<A: Actor> Context<A> {
@@ -25,6 +37,7 @@ impl<A: Actor> Context<A> {
             node,
             watches: Watches::default(),
             children: Vec::new(),
+            blocking: OnceLock::new(),
         }
     }
 
@@ -49,7 +62,7 @@ impl<A: Actor> Context<A> {
         self.me.0.front.ending().cancelled_owned()
     }
 
-    /// Messages of this process that wait to be handled.
+    /// Messages that wait to be handled, those of other nodes included.
     pub fn mailbox_len(&self) -> usize {
         self.me.mailbox_len()
     }
@@ -120,6 +133,167 @@ impl<A: Actor> Context<A> {
         assert!(!period.is_zero(), "an interval has a length");
         let ended = self.me.0.front.ending();
         Timer::each(&self.node, ended, self.actor_ref(), period, make)
+    }
+
+    /// Feeds a stream into this actor's mailbox.
+    ///
+    /// `map` makes a message of each item: `map(Some(item))`; and of the stream's end:
+    /// `map(None)`, the last time it is called. What it answers `None` for is left out. So
+    /// `|item| item.map(Feed::Quote)` passes every item on and says nothing of the end, and
+    /// `|item| Some(item.map_or(Feed::Over, Feed::Quote))` tells the end as well.
+    ///
+    /// One message at a time waits for room; until it has found it, the stream is not polled: its
+    /// source meets the back-pressure of this mailbox. The stream is dropped when the actor is
+    /// asked to stop, or ends. A panic in the stream, or in `map`, ends the actor as one in a
+    /// handler would.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{pin::Pin, task::{self, Poll}};
+    /// use futures_core::Stream;
+    /// use mycelium_core::{Actor, ActorResult, Context, Node, StopReason};
+    /// use tokio::sync::mpsc;
+    ///
+    /// /// Whatever arrives: of a socket, a file, a channel.
+    /// struct Quotes(mpsc::Receiver<i64>);
+    ///
+    /// impl Stream for Quotes {
+    ///     type Item = i64;
+    ///
+    ///     fn poll_next(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<i64>> {
+    ///         self.0.poll_recv(cx)
+    ///     }
+    /// }
+    ///
+    /// enum Feed {
+    ///     Quote(i64),
+    ///     Over,
+    /// }
+    ///
+    /// struct Highest(Option<Quotes>, i64);
+    ///
+    /// impl Actor for Highest {
+    ///     type Message = Feed;
+    ///
+    ///     async fn started(&mut self, cx: &mut Context<Self>) -> ActorResult {
+    ///         if let Some(quotes) = self.0.take() {
+    ///             cx.attach_stream(quotes, |item| Some(item.map_or(Feed::Over, Feed::Quote)));
+    ///         }
+    ///         Ok(())
+    ///     }
+    ///
+    ///     async fn handle(&mut self, message: Feed, cx: &mut Context<Self>) -> ActorResult {
+    ///         match message {
+    ///             Feed::Quote(price) => self.1 = self.1.max(price),
+    ///             Feed::Over => cx.stop(),
+    ///         }
+    ///         Ok(())
+    ///     }
+    ///
+    ///     async fn stopped(&mut self, _reason: &StopReason) {
+    ///         assert_eq!(self.1, 103);
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let node = Node::builder("quotes").start().await?;
+    /// let (quotes, stream) = mpsc::channel(16);
+    /// node.spawn(Highest(Some(Quotes(stream)), 0));
+    /// for price in [101, 103, 102] {
+    ///     quotes.send(price).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn attach_stream<S>(
+        &self,
+        stream: S,
+        map: impl FnMut(Option<S::Item>) -> Option<A::Message> + Send + 'static,
+    ) -> Attachment
+    where
+        S: Stream<Item: Send> + Send + 'static,
+    {
+        Attachment::new(&self.node, &self.me, stream, map)
+    }
+
+    /// Runs work that blocks its thread, such as reading a file, on the runtime's blocking pool,
+    /// and sends this actor what comes of it.
+    ///
+    /// Returns once the work has its place: an actor has 32 of them, and waits here while all are
+    /// taken, so that work never piles up without bound. The result waits for room in the mailbox
+    /// like any message.
+    ///
+    /// A panic in the work, or in `map`, ends the actor as one in a handler would. When the actor
+    /// is asked to stop, or ends, work that has not begun is dropped, and the result of work that
+    /// has is: a thread cannot be interrupted, and nothing waits for it.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has not begun the work.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mycelium_core::{Actor, ActorResult, Context, Node};
+    ///
+    /// enum Loader {
+    ///     Load(std::path::PathBuf),
+    ///     Loaded(std::io::Result<String>),
+    /// }
+    ///
+    /// struct LoaderActor;
+    ///
+    /// impl Actor for LoaderActor {
+    ///     type Message = Loader;
+    ///
+    ///     async fn handle(&mut self, message: Loader, cx: &mut Context<Self>) -> ActorResult {
+    ///         match message {
+    ///             Loader::Load(path) => {
+    ///                 let read = || std::fs::read_to_string(path);
+    ///                 cx.spawn_blocking(read, Loader::Loaded).await;
+    ///             }
+    ///             Loader::Loaded(text) => println!("{} bytes", text?.len()),
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let node = Node::builder("files").start().await?;
+    /// node.spawn(LoaderActor).send(Loader::Load("/etc/hostname".into())).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn spawn_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+        map: impl FnOnce(T) -> A::Message + Send + 'static,
+    ) {
+        let places = self
+            .blocking
+            .get_or_init(|| Arc::new(Semaphore::new(BLOCKING_WORKS)));
+        let place = Arc::clone(places).acquire_owned().await;
+        let runtime = self.node.runtime();
+        // The place is free when the work is done, not when its result has found room: a handler
+        // that waits for a place would keep that room from ever being there.
+        let working = runtime.spawn_blocking(move || {
+            let _place = place;
+            work()
+        });
+        let working = AbortOnDropHandle::new(working);
+        let to = self.actor_ref();
+        run_beside(&self.node, &self.me, async move {
+            match working.await {
+                // An actor that is gone has no use for it.
+                Ok(result) => drop(to.send(map(result)).await),
+                Err(failed) => {
+                    if let Ok(panic) = failed.try_into_panic() {
+                        resume_unwind(panic);
+                    }
+                }
+            }
+        });
     }
 
     /// A notice is told only where its watch still stands, and ends it.

@@ -321,7 +321,8 @@ impl Bound {
         let returned = reported.confirmed + reported.refused;
         let messages = self.received_messages.saturating_sub(returned);
         let bytes = self.received_bytes.saturating_sub(reported.returned_bytes);
-        messages > u64::from(self.window.messages.max(1))
-            || (messages > 1 && bytes > u64::from(self.window.bytes))
+        // A binding opens with the initial window of whatever capacity the ref was said to have.
+        let most = Window::initial(u32::MAX).messages.max(self.window.messages);
+        messages > u64::from(most) || (messages > 1 && bytes > u64::from(self.window.bytes))
     }
 }

@@ -10,7 +10,9 @@ mod actor;
 mod actor_ref;
 mod archived;
 mod ask;
+mod attachment;
 mod bell;
+mod beside;
 mod block_on;
 mod builder;
 mod cell;
@@ -44,6 +46,7 @@ pub use crate::{
     actor_ref::{ActorRef, SendFuture},
     archived::Archived,
     ask::{Ask, AskError},
+    attachment::Attachment,
     builder::{NodeBuilder, Plugin, PluginError, StartError, Starting},
     context::Context,
     dead_letter::{DeadLetter, DeadLetterNotice, DeadLetters},

@@ -144,7 +144,8 @@ pub trait Link: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`LinkRefusal::Wire`] when the answer cannot be encoded.
+    /// [`LinkRefusal::Wire`] when the answer cannot be encoded, [`LinkRefusal::NoCredit`] when too
+    /// much waits for the peer to read.
     fn reply(&self, generation: u32, request: u64, encode: Encode<'_>) -> Result<(), LinkRefusal>;
 
     /// Tells the peer that an ask has no answer.

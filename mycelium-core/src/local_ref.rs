@@ -35,9 +35,9 @@ impl<M: Message> LocalRef<M> {
         self.0.front.id
     }
 
-    /// Messages of this process that wait to be handled.
+    /// Messages that wait to be handled, those of other nodes included.
     pub fn mailbox_len(&self) -> usize {
-        self.0.front.mailbox.local.len()
+        self.0.front.mailbox.len()
     }
 
     /// How many messages of this process the mailbox takes.

@@ -4,7 +4,9 @@
 //! [`FrameQueue`] per binding, so that one sender's backlog never delays another's. The actor
 //! takes from all of them in turn, a batch from each; [`Intake`] holds the batches at hand.
 
+pub(crate) mod backlog;
 pub(crate) mod entry;
+pub(crate) mod frame_count;
 pub(crate) mod frames;
 pub(crate) mod intake;
 pub(crate) mod ledger;
@@ -13,7 +15,7 @@ pub(crate) mod waiters;
 
 use std::sync::Arc;
 
-use self::{entry::Entry, frames::FrameQueue, local::LocalQueue};
+use self::{entry::Entry, frame_count::FrameCount, frames::FrameQueue, local::LocalQueue};
 use crate::{
     sync::{AtomicBool, Mutex, Ordering},
     watch::Notices,
@@ -24,6 +26,7 @@ pub(crate) use self::intake::{Delivery, Intake};
 /// The queues of one actor.
 pub(crate) struct Mailbox<M> {
     pub(crate) local: LocalQueue<Entry<M>>,
+    pub(crate) frames: FrameCount,
     /// The control lane: never behind messages that came later.
     pub(crate) notices: Notices,
     ready: Mutex<Ready<M>>,
@@ -44,6 +47,7 @@ impl<M> Mailbox<M> {
     pub(crate) fn new(capacity_messages: usize) -> Self {
         Self {
             local: LocalQueue::new(capacity_messages),
+            frames: FrameCount::new(capacity_messages),
             notices: Notices::default(),
             ready: Mutex::new(Ready {
                 queues: Vec::new(),
@@ -51,6 +55,11 @@ impl<M> Mailbox<M> {
             }),
             has_ready: AtomicBool::new(false),
         }
+    }
+
+    /// Messages whose handling has not started, those of other nodes included.
+    pub(crate) fn len(&self) -> usize {
+        self.local.len() + self.frames.len()
     }
 
     /// Lists a frame queue that is no longer empty; the caller notifies the owner.

@@ -271,7 +271,7 @@ impl<R: Wire> PendingPort for Slot<R> {
     }
 
     fn is_expired(&self, now: Instant) -> bool {
-        self.is_passed_on() && self.remaining(now).is_some_and(|left| left.is_zero())
+        !self.is_waited_for_here() && self.remaining(now).is_some_and(|left| left.is_zero())
     }
 }
 

@@ -175,8 +175,18 @@ impl<M: Message> RemoteRef<M> {
         }
     }
 
+    /// Whether nothing can be sent any more. Looks for no way where none was needed yet.
     pub(crate) fn is_ended(&self) -> bool {
-        matches!(self.remote(), Err(NoWay::Ended(_)))
+        let remote = match &self.0.way {
+            Way::Known(remote) => remote,
+            Way::Closed { .. } => return true,
+            Way::Sought { found, .. } => match found.get() {
+                Some(remote) => remote,
+                None => return false,
+            },
+        };
+        let is_down = |refusal| matches!(refusal, LinkRefusal::NodeDown | LinkRefusal::Stale);
+        remote.end_reason().is_some() || remote.link.refusal().is_some_and(is_down)
     }
 
     /// Whether the ref is to an actor of `node` itself that was gone when the ref came home.

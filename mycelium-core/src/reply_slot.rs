@@ -53,6 +53,9 @@ pub(crate) enum NoAnswer {
 #[error("the reply port was sent to another node before; it answers one ask once")]
 pub(crate) struct MovedTwice;
 
+/// What an asker is told whose node does not read the answers it asked for.
+const UNREAD: &str = "the asker's node does not read its answers";
+
 /// What an ask comes to.
 pub(crate) type Outcome<R> = Result<R, NoAnswer>;
 
@@ -131,9 +134,9 @@ impl<R: Send + 'static> Slot<R> {
         Some(deadline.saturating_duration_since(now))
     }
 
-    /// Whether the asker waits on another node.
-    pub(crate) fn is_passed_on(&self) -> bool {
-        matches!(self.0.lock().asker, Asker::There(_))
+    /// Whether the asker waits in this process, and will see to its deadline itself.
+    pub(crate) fn is_waited_for_here(&self) -> bool {
+        matches!(self.0.lock().asker, Asker::Here { .. })
     }
 
     /// The asker takes the outcome and has left, or waits for it.
@@ -280,6 +283,7 @@ impl<R> RemoteAsker<R> {
                     Err(LinkRefusal::Wire(error)) => {
                         ReplyFailure::Refused(error.to_string().into())
                     }
+                    Err(LinkRefusal::NoCredit) => ReplyFailure::Refused(UNREAD.into()),
                     // Where the connection is gone, so is the asker's hope.
                     Ok(()) | Err(_) => return,
                 }

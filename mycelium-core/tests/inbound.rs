@@ -289,3 +289,23 @@ async fn what_an_inbox_leaves_of_another_node_is_refused_and_a_dead_letter() {
     };
     assert_eq!(letter.count, 99);
 }
+
+#[tokio::test]
+async fn the_depth_of_a_mailbox_counts_what_arrived() {
+    let (node, peer) = (node().await, Peer::new());
+    let mut inbox: Inbox<u64> = node.inbox();
+    let actor = inbox.actor_ref();
+    let mut inbound = connect(&node, &peer);
+    inbound.bind(BINDING, &bind(&node, &actor), 1 << 20);
+    receive(&mut inbound, 0..100);
+    actor.try_send(0).unwrap();
+    assert_eq!(inbox.mailbox_len(), 101);
+    for left in (0..=100).rev() {
+        assert!(matches!(inbox.try_recv(), Ok(Some(_))));
+        assert_eq!(inbox.mailbox_len(), left);
+    }
+    receive(&mut inbound, 0..100);
+    actor.kill();
+    assert_eq!(inbox.try_recv(), Err(StopReason::Killed));
+    assert_eq!(local(&actor).mailbox_len(), 0);
+}

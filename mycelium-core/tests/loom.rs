@@ -10,6 +10,8 @@
     reason = "clippy knows tests by their attribute, not their helpers"
 )]
 
+#[path = "../src/mailbox/backlog.rs"]
+mod backlog;
 #[path = "../src/bell.rs"]
 mod bell;
 #[path = "../src/mailbox/local.rs"]

@@ -1,10 +1,6 @@
 //! [`Registry`]: `register` and `resolve`, as methods of a node.
 
-use std::{
-    any::type_name,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{any::type_name, sync::Arc, time::Duration};
 
 use mycelium_core::{ActorRef, Link, LinkRefusal, LocalRef, Message, Names, Node};
 use mycelium_wire::{Resolved, Wire};
@@ -12,7 +8,7 @@ use tokio::{task::JoinSet, time};
 
 use crate::{
     RegisterError, ResolveError,
-    table::{SharedTable, Table, Visibility},
+    table::{Named, SharedTable, Table, Visibility},
 };
 
 /// How long a linked node may take to answer for a name.
@@ -179,14 +175,14 @@ fn insert<M: Message>(
         return Err(RegisterError::ActorDown);
     }
     let table = table(node);
-    table.insert(name, actor, type_name, visibility)?;
-    let (table, name, id): (Weak<Table>, Box<str>, _) =
-        (Arc::downgrade(&table), name.into(), actor.id());
-    actor.on_end(move |_| {
-        if let Some(table) = table.upgrade() {
-            table.remove_of(&name, id);
-        }
-    });
+    if table.insert(name, actor, type_name, visibility)? == Named::First {
+        let (table, id) = (Arc::downgrade(&table), actor.id());
+        actor.on_end(move |_| {
+            if let Some(table) = table.upgrade() {
+                table.forget(id);
+            }
+        });
+    }
     Ok(())
 }
 

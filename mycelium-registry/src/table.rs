@@ -22,7 +22,19 @@ pub(crate) enum Visibility {
 
 /// The names of one node. A lookup locks one shard of the map for reading.
 #[derive(Default)]
-pub(crate) struct Table(DashMap<Box<str>, Entry>);
+pub(crate) struct Table {
+    names: DashMap<Box<str>, Entry>,
+    /// The names that every actor has, or had: from its first name on until its end, which takes
+    /// them away.
+    by_actor: DashMap<ActorId, Vec<Box<str>>>,
+}
+
+/// Whether an actor has a name for the first time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named {
+    First,
+    Again,
+}
 
 struct Entry {
     actor: ActorId,
@@ -39,12 +51,12 @@ impl Table {
         local: &LocalRef<M>,
         type_name: &'static str,
         visibility: Visibility,
-    ) -> Result<(), RegisterError> {
+    ) -> Result<Named, RegisterError> {
         let length = name.len();
         if length == 0 || length > NAME_LIMIT_BYTES {
             return Err(RegisterError::BadName { length });
         }
-        match self.0.entry(name.into()) {
+        match self.names.entry(name.into()) {
             MapEntry::Occupied(_) => Err(RegisterError::NameTaken(name.into())),
             MapEntry::Vacant(place) => {
                 let (actor, local) = (local.id(), Box::new(local.clone()));
@@ -54,8 +66,29 @@ impl Table {
                     type_name,
                     visibility,
                 });
-                Ok(())
+                Ok(self.note(actor, name))
             }
+        }
+    }
+
+    fn note(&self, actor: ActorId, name: &str) -> Named {
+        match self.by_actor.entry(actor) {
+            MapEntry::Vacant(place) => {
+                place.insert(vec![name.into()]);
+                Named::First
+            }
+            MapEntry::Occupied(mut names) => {
+                names.get_mut().push(name.into());
+                Named::Again
+            }
+        }
+    }
+
+    /// The actor is gone, and its names with it.
+    pub(crate) fn forget(&self, actor: ActorId) {
+        let names = self.by_actor.remove(&actor).map(|(_, names)| names);
+        for name in names.unwrap_or_default() {
+            self.remove_of(&name, actor);
         }
     }
 
@@ -65,7 +98,7 @@ impl Table {
         name: &str,
         wanted: &'static str,
     ) -> Option<Result<LocalRef<M>, ResolveError>> {
-        let entry = self.0.get(name)?;
+        let entry = self.names.get(name)?;
         Some(
             entry
                 .local
@@ -83,20 +116,26 @@ impl Table {
     }
 
     pub(crate) fn remove(&self, name: &str) -> bool {
-        self.0.remove(name).is_some()
+        let removed = self.names.remove(name);
+        if let Some((name, entry)) = &removed
+            && let Some(mut names) = self.by_actor.get_mut(&entry.actor)
+        {
+            names.retain(|other| other != name);
+        }
+        removed.is_some()
     }
 
     /// Removes the name if it still belongs to this actor.
     pub(crate) fn remove_of(&self, name: &str, actor: ActorId) {
-        self.0.remove_if(name, |_, entry| entry.actor == actor);
+        self.names.remove_if(name, |_, entry| entry.actor == actor);
     }
 
     pub(crate) fn names(&self) -> Vec<Box<str>> {
-        self.0.iter().map(|entry| entry.key().clone()).collect()
+        self.names.iter().map(|entry| entry.key().clone()).collect()
     }
 
     fn find_exported(&self, name: &str) -> Option<ActorId> {
-        let entry = self.0.get(name)?;
+        let entry = self.names.get(name)?;
         (entry.visibility == Visibility::Everyone).then_some(entry.actor)
     }
 }

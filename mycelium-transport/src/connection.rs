@@ -20,6 +20,9 @@ pub(crate) const OPEN_QUESTIONS: usize = 1_024;
 /// for each of its bindings.
 const UNREAD_ANSWERS: usize = 1 << 18;
 
+/// How much of answers to asks may wait for a peer to read; beyond it asks get none.
+const UNREAD_REPLY_BYTES: usize = 16 << 20;
+
 /// Where the bytes of the outbound buffer go.
 pub(crate) struct Connection {
     /// Counts the connections of a link; later ones have greater numbers.
@@ -44,6 +47,8 @@ pub(crate) struct Connection {
     pending_answers: usize,
     /// What else the peer's frames called forth, in the outbound buffer.
     pending_replies: usize,
+    /// Answers to asks in the outbound buffer.
+    pending_reply_bytes: usize,
 }
 
 /// Whose turn it is to write: what is appended now is theirs to write as well.
@@ -104,6 +109,7 @@ impl Connection {
             is_broken: false,
             pending_answers: 0,
             pending_replies: 0,
+            pending_reply_bytes: 0,
         }
     }
 
@@ -188,6 +194,22 @@ impl Connection {
         append(&mut self.send);
     }
 
+    /// Whether so many answers wait for the peer to read that no more are made.
+    pub(crate) fn has_unread_replies(&self) -> bool {
+        self.pending_reply_bytes >= UNREAD_REPLY_BYTES
+    }
+
+    /// Appends the answer to an ask of the peer's, which needs no credit of it.
+    pub(crate) fn reply_to_ask<E>(
+        &mut self,
+        append: impl FnOnce(&mut SendHalf) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let before = self.send.pending_bytes();
+        let appended = append(&mut self.send);
+        self.pending_reply_bytes += self.send.pending_bytes() - before;
+        appended
+    }
+
     /// Appends the answer to a question of the peer's.
     pub(crate) fn answer(
         &mut self,
@@ -231,6 +253,7 @@ impl Connection {
     fn take_pending(&mut self) -> Batch {
         self.pending_answers = 0;
         self.pending_replies = 0;
+        self.pending_reply_bytes = 0;
         let mut bytes = mem::take(&mut self.spare);
         let is_pending = self.send.poll_transmit(&mut bytes);
         debug_assert!(is_pending, "asked for only when bytes are pending");

@@ -81,6 +81,8 @@ pub(crate) async fn drive(node: &Node, joined: Joined) -> Ending {
     if !has_left {
         // A peer that does not read its last bytes is not waited for longer.
         writing.abort();
+        // It holds the socket until it has ended.
+        let _ = writing.await;
     }
     link.disconnect(generation);
     match &ending {
@@ -169,7 +171,9 @@ fn handle(
     match event {
         Event::Message { binding, frame } => inbound.message(binding, frame),
         Event::Credit { binding, credit } => link.credited(generation, binding, credit)?,
-        Event::Bind { binding, bind } => inbound.bind(binding, &bind, link.message_limit_bytes()),
+        Event::Bind { binding, bind } => {
+            inbound.bind(binding, &bind, link.message_limit_bytes());
+        }
         Event::Bound { binding, window } => link.bound(generation, binding, window)?,
         Event::Stop { binding } => inbound.stop(binding),
         Event::Kill { binding } => inbound.kill(binding),

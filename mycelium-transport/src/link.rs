@@ -30,9 +30,6 @@ use crate::{
     socket::Socket,
 };
 
-/// What may wait to be read by a peer that asks on; answers need no credit of it.
-const UNREAD_REPLY_BYTES: usize = 16 << 20;
-
 /// The link to one life of one peer.
 pub(crate) struct PeerLink {
     peer: NodeId,
@@ -421,14 +418,11 @@ impl Link for PeerLink {
         if up.generation != generation {
             return Err(LinkRefusal::Reconnecting);
         }
-        if up.send.pending_bytes() >= UNREAD_REPLY_BYTES {
-            up.fail(CloseReason::TooManyQuestions {
-                limit: UNREAD_REPLY_BYTES,
-            });
-            return Err(LinkRefusal::Reconnecting);
+        if up.has_unread_replies() {
+            return Err(LinkRefusal::NoCredit);
         }
         ports.begin(None);
-        let sent = up.send.reply(request, ports, encode);
+        let sent = up.reply_to_ask(|send| send.reply(request, ports, encode));
         ports.conclude(&sent);
         sent?;
         self.write(outbound);

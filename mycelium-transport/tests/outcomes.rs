@@ -146,7 +146,7 @@ impl Stage {
         for link in self.home.links() {
             // The connection that is up is one of these.
             (1..200).for_each(|generation| {
-                link.fail(generation, CloseReason::Corrupt("a test".into()))
+                link.fail(generation, CloseReason::Corrupt("a test".into()));
             });
         }
     }
@@ -167,7 +167,7 @@ impl Stage {
                 1 => actor.kill(),
                 2 => self.cut(),
                 _ if actor.is_closed() => {
-                    drop(actors[number].send_replace(self.actor(number).await))
+                    drop(actors[number].send_replace(self.actor(number).await));
                 }
                 _ => {}
             }

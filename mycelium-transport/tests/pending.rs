@@ -181,9 +181,12 @@ async fn at_rest(pair: &Pair) {
     until(|| open(&pair.client) == (0, 0) && open(&pair.server) == (0, 0)).await;
 }
 
-/// As many messages as the actor has room for while it handles none.
-fn fill(actor: &ActorRef<Question>) {
-    while actor.try_send(Question::Fill).is_ok() {}
+/// Leaves no room at a keeper with room for one: it stays at the first message.
+async fn fill(actor: &ActorRef<Question>) {
+    for _ in 0..2 {
+        let filled = actor.send(Question::Fill).await;
+        filled.expect("the actor lives");
+    }
 }
 
 // Each who waited woke the next by leaving the line, which an actor's end kept all but the first
@@ -192,7 +195,7 @@ async fn all_who_wait_for_room_are_told_when_the_actor_ends(transport: Transport
     let pair = Pair::over(transport).await;
     let (keeper, _kept) = keeper();
     let actor = served(&pair, 1, "stuck", keeper).await;
-    fill(&actor);
+    fill(&actor).await;
     let mut waits = Vec::new();
     for _ in 0..4 {
         let actor = actor.clone();
@@ -251,7 +254,7 @@ async fn an_ask_that_is_dropped_leaves_nothing_wherever_it_was(transport: Transp
     let late = kept.port().await;
 
     // While it waits for room.
-    fill(&actor);
+    fill(&actor).await;
     let waits = ask(&actor).await;
     assert_eq!(open(&pair.client).0, 0);
     waits.abort();
@@ -298,9 +301,11 @@ async fn an_answer_that_comes_late_is_not_the_next_asks(transport: Transport) {
     pair.shutdown().await;
 }
 
+/// A way for an actor to end.
+type End = fn(&ActorRef<Question>);
+
 async fn asks_of_an_actor_that_ends_fail_at_once(transport: Transport) {
     let pair = Pair::over(transport).await;
-    type End = fn(&ActorRef<Question>);
     let ends: [(&str, End); 3] = [
         ("stopped", ActorRef::stop),
         ("killed", ActorRef::kill),
@@ -422,10 +427,11 @@ async fn asks_of_a_binding_that_is_refused_fail_at_once(transport: Transport) {
     let forged = forged(&pair, &described(&pair, "answers").await);
     for _ in 0..3 {
         let refused = forged.ask(double).timeout(GRACE).await;
-        let reason = match refused {
-            Err(AskError::ActorDown(reason)) => reason,
-            Err(AskError::NotSent(SendError::ActorDown { reason, .. })) => reason,
-            other => panic!("{other:?}"),
+        let Err(
+            AskError::ActorDown(reason) | AskError::NotSent(SendError::ActorDown { reason, .. }),
+        ) = refused
+        else {
+            panic!("{refused:?}");
         };
         assert_eq!(reason, StopReason::NoSuchActor);
     }

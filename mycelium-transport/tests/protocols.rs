@@ -109,7 +109,7 @@ impl Tree {
 
 /// The ports of a message, each with its number, and what they are answered with.
 struct Ports {
-    ports: Vec<(u64, ReplyTo<Answer>)>,
+    numbered: Vec<(u64, ReplyTo<Answer>)>,
     tree: String,
     actors: Vec<ActorRef<Protocol>>,
 }
@@ -125,30 +125,24 @@ impl Ports {
         let mut actors = Vec::new();
         for branch in branches {
             tree.push(' ');
-            tree.push_str(&match branch {
-                Branch::Flag(flag) => flag.to_string(),
-                Branch::Text(text) => text,
-                Branch::Words(words) => format!("{words:?}"),
-                Branch::Pair(left, right) => format!("{left} {right:?}"),
-                Branch::Actor(actor) => {
-                    actors.push(actor);
-                    "actor".into()
-                }
-                Branch::Port { number, port } => {
-                    ports.push((number, port));
-                    format!("port {number}")
-                }
-            });
+            match branch {
+                Branch::Flag(flag) => tree.push_str(if flag { "yes" } else { "no" }),
+                Branch::Text(text) => tree.push_str(&text),
+                Branch::Words(words) => words.iter().flatten().for_each(|word| tree.push_str(word)),
+                Branch::Pair(left, right) => tree.extend([left.to_string(), format!("{right:?}")]),
+                Branch::Actor(actor) => actors.push(actor),
+                Branch::Port { number, port } => ports.push((number, port)),
+            }
         }
         Self {
-            ports,
+            numbered: ports,
             tree,
             actors,
         }
     }
 
     fn answer(self) {
-        for (number, port) in self.ports {
+        for (number, port) in self.numbered {
             port.send(Answer {
                 number,
                 tree: self.tree.clone(),
@@ -178,7 +172,9 @@ impl Actor for Player {
                 let mut kept = std::mem::take(&mut self.kept);
                 shuffle(&mut kept, &mut SmallRng::seed_from_u64(order));
                 for mut ports in kept {
-                    ports.ports.retain(|(number, _)| number.is_multiple_of(2));
+                    ports
+                        .numbered
+                        .retain(|(number, _)| number.is_multiple_of(2));
                     ports.answer();
                 }
             }
@@ -443,10 +439,8 @@ impl Script {
         match self.random.random_range(0..5) {
             0 => Tree::Nothing,
             1 => Tree::Number(self.random.random()),
-            2 => Tree::Maybe(match self.random.random_bool(0.5) {
-                true => Some(self.branch().await),
-                false => None,
-            }),
+            2 if self.random.random() => Tree::Maybe(None),
+            2 => Tree::Maybe(Some(self.branch().await)),
             3 => {
                 let mut branches = Vec::new();
                 for _ in 0..self.random.random_range(0..6) {

@@ -139,7 +139,7 @@ async fn middle() {
     let answers = node.spawn(Answers(kept));
     node.register("middle", &answers).expect("it is free");
     say(node.addresses().remove(0));
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Knows the node in the middle, and waits for its end with an ask of its own under way.
@@ -171,7 +171,7 @@ async fn far(peer: &str) {
     drop(middle);
     until(|| is_at_rest(&link)).await;
     say("is at rest");
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Whether an ask under way learned of the end of a node before its time was up.

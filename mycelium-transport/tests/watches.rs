@@ -13,24 +13,24 @@ use crate::support::Pair;
 struct Watcher(UnboundedSender<String>);
 
 #[message(crate = mycelium_wire)]
-enum Watch {
-    Watch(ActorRef<Watch>),
-    Unwatch(ActorRef<Watch>),
+enum Order {
+    Watch(ActorRef<Order>),
+    Unwatch(ActorRef<Order>),
     /// Gives a ref back.
     Return {
-        actor: ActorRef<Watch>,
-        reply: ReplyTo<ActorRef<Watch>>,
+        actor: ActorRef<Order>,
+        reply: ReplyTo<ActorRef<Order>>,
     },
 }
 
 impl Actor for Watcher {
-    type Message = Watch;
+    type Message = Order;
 
-    async fn handle(&mut self, message: Watch, cx: &mut Context<Self>) -> ActorResult {
+    async fn handle(&mut self, message: Order, cx: &mut Context<Self>) -> ActorResult {
         match message {
-            Watch::Watch(actor) => self.0.send(format!("{:?}", cx.watch(&actor)))?,
-            Watch::Unwatch(actor) => self.0.send(cx.unwatch(&actor).to_string())?,
-            Watch::Return { actor, reply } => reply.send(actor),
+            Order::Watch(actor) => self.0.send(format!("{:?}", cx.watch(&actor)))?,
+            Order::Unwatch(actor) => self.0.send(cx.unwatch(&actor).to_string())?,
+            Order::Return { actor, reply } => reply.send(actor),
         }
         Ok(())
     }
@@ -46,7 +46,7 @@ fn watcher() -> (Watcher, UnboundedReceiver<String>) {
     (Watcher(sender), seen)
 }
 
-async fn send(actor: &ActorRef<Watch>, message: Watch) {
+async fn send(actor: &ActorRef<Order>, message: Order) {
     actor.send(message).await.expect("the actor lives");
 }
 
@@ -58,7 +58,7 @@ async fn an_actor_of_another_node_cannot_be_watched() {
     let away = pair.client.resolve("away").await.expect("it is there");
     let (here, mut seen) = watcher();
     let here = pair.client.spawn(here);
-    send(&here, Watch::Watch(away)).await;
+    send(&here, Order::Watch(away)).await;
     assert_eq!(seen.recv().await.as_deref(), Some("Err(NotLocal)"));
     pair.shutdown().await;
 }
@@ -74,8 +74,8 @@ async fn a_watch_is_not_taken_back_by_an_actor_of_another_node_with_the_same_id(
     assert_eq!(watched.id(), away.id());
     let (here, mut seen) = watcher();
     let here = pair.client.spawn(here);
-    send(&here, Watch::Watch(watched.clone())).await;
-    send(&here, Watch::Unwatch(away)).await;
+    send(&here, Order::Watch(watched.clone())).await;
+    send(&here, Order::Unwatch(away)).await;
     assert_eq!(seen.recv().await.as_deref(), Some("Ok(())"));
     assert_eq!(seen.recv().await.as_deref(), Some("false"));
     watched.stop();
@@ -95,11 +95,11 @@ async fn an_actor_that_was_gone_when_its_ref_came_home_is_told_of_at_once() {
     while pair.client.actors_len() > 0 {
         tokio::task::yield_now().await;
     }
-    let came_home = away.ask(|reply| Watch::Return { actor: gone, reply });
+    let came_home = away.ask(|reply| Order::Return { actor: gone, reply });
     let came_home = came_home.await.expect("it answers");
     let (here, mut seen) = watcher();
     let here = pair.client.spawn(here);
-    send(&here, Watch::Watch(came_home)).await;
+    send(&here, Order::Watch(came_home)).await;
     assert_eq!(seen.recv().await.as_deref(), Some("Ok(())"));
     assert_eq!(seen.recv().await.as_deref(), Some("NoSuchActor"));
     pair.shutdown().await;

@@ -281,7 +281,8 @@ fn failed(error: ActorError) -> StopReason {
         .map_or_else(panicked, |text| StopReason::Failed(text.into()))
 }
 
-fn panicked(panic: Box<dyn Any + Send>) -> StopReason {
+/// The reason of an actor whose code panicked.
+pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> StopReason {
     let reason = StopReason::Panicked(panic_message(&*panic).into());
     contain(|| drop(panic));
     reason

@@ -17,6 +17,7 @@ use mycelium_wire::{CloseReason, Codec, Credit, EndReason, Window, WireError};
 use super::{
     Closed,
     ledger::{Due, Epoch, Ledgers, Report, Taken},
+    local::Found,
 };
 use crate::{
     Archived, StopReason,
@@ -142,6 +143,18 @@ impl<M: Send + 'static> FrameQueue<M> {
         }
     }
 
+    /// Puts the queue, which is no longer empty, before the actor.
+    fn list(&self) {
+        let me = self.me.upgrade().expect("whoever pushes holds the queue");
+        let mailbox = self.cell.mailbox();
+        if let Err(Closed) = mailbox.list(me) {
+            let mut left = self.shut();
+            mailbox.frames.take_back(left.len());
+            return self.refuse(&mut left);
+        }
+        self.cell.front.notify();
+    }
+
     fn shut(&self) -> VecDeque<QueuedFrame> {
         let mut shared = self.shared.lock();
         shared.is_closed = true;
@@ -264,15 +277,15 @@ impl<M: Send + 'static> InboundQueue for FrameQueue<M> {
             drop(shared);
             return self.refuse(staged);
         }
+        let found = self.cell.mailbox().frames.store(staged.len());
         shared.frames.append(staged);
-        if std::mem::replace(&mut shared.is_listed, true) {
-            return;
-        }
+        let was_listed = std::mem::replace(&mut shared.is_listed, true);
         drop(shared);
-        let me = self.me.upgrade().expect("whoever pushes holds the queue");
-        match self.cell.mailbox().list(me) {
-            Ok(()) => self.cell.front.notify(),
-            Err(Closed) => self.refuse(&mut self.shut()),
+        if !was_listed {
+            self.list();
+        }
+        if found == Found::Backlogged {
+            self.cell.front.tell_backlog();
         }
     }
 

@@ -59,7 +59,7 @@ impl<M: Send + 'static> Intake<M> {
                     return Some(Delivery::Moved(entry.message));
                 }
             }
-            if let Some(delivery) = self.next_frame() {
+            if let Some(delivery) = self.next_frame(mailbox) {
                 return Some(delivery);
             }
             if !self.refill(mailbox) {
@@ -92,6 +92,7 @@ impl<M: Send + 'static> Intake<M> {
             .into_iter()
             .map(close)
             .sum();
+        mailbox.frames.take_rest();
         self.spare = Vec::new();
         let count = messages.len() + frames;
         while let Some(message) = messages.pop_front() {
@@ -101,9 +102,10 @@ impl<M: Send + 'static> Intake<M> {
         count
     }
 
-    fn next_frame(&mut self) -> Option<Delivery<M>> {
+    fn next_frame(&mut self, mailbox: &Mailbox<M>) -> Option<Delivery<M>> {
         while let Some(active) = self.active.get_mut(self.turn) {
             while let Some(frame) = active.batch.pop_front() {
+                mailbox.frames.take();
                 if let Some(message) = active.queue.admit(frame, &mut active.taken) {
                     return Some(Delivery::Arrived(message));
                 }
@@ -118,6 +120,7 @@ impl<M: Send + 'static> Intake<M> {
     fn refill(&mut self, mailbox: &Mailbox<M>) -> bool {
         mailbox.local.refill(&mut self.local);
         self.adopt_ready(mailbox);
+        mailbox.frames.calm();
         self.turn = 0;
         let spare = &mut self.spare;
         self.active.retain_mut(|active| {

@@ -12,7 +12,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::waiters::{Ticket, Waiters};
+use super::{
+    backlog::Backlog,
+    waiters::{Ticket, Waiters},
+};
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 /// The most messages moved out of the queue under one lock.
@@ -24,6 +27,7 @@ const LEAST_MESSAGES: usize = 4;
 /// A bounded queue with many senders and one consumer.
 pub(crate) struct LocalQueue<T> {
     capacity_messages: usize,
+    backlog: Backlog,
     /// How many messages were ever taken; written by the consumer alone.
     taken: AtomicUsize,
     inner: Mutex<Inner<T>>,
@@ -34,6 +38,8 @@ struct Inner<T> {
     /// How many messages were ever stored.
     stored: usize,
     is_closed: bool,
+    /// Whether the backlog was told of, and has not gone since.
+    is_backlogged: bool,
     waiters: Waiters,
 }
 
@@ -52,6 +58,8 @@ pub(crate) enum Push<T> {
 pub(crate) enum Found {
     Empty,
     Filled,
+    /// As filled, and this message makes it a backlog that nobody has been told of.
+    Backlogged,
 }
 
 impl<T> LocalQueue<T> {
@@ -60,10 +68,12 @@ impl<T> LocalQueue<T> {
             items: VecDeque::new(),
             stored: 0,
             is_closed: false,
+            is_backlogged: false,
             waiters: Waiters::default(),
         };
         Self {
             capacity_messages,
+            backlog: Backlog::of(capacity_messages),
             taken: AtomicUsize::new(0),
             inner: Mutex::new(inner),
         }
@@ -82,7 +92,7 @@ impl<T> LocalQueue<T> {
         if !inner.waiters.is_empty() || !self.has_room(&inner) {
             return Push::Full(item);
         }
-        Push::Stored(inner.store(item, self.capacity_messages))
+        Push::Stored(inner.store(item, self))
     }
 
     /// Stores the message, or joins the line of those who wait for room.
@@ -105,7 +115,7 @@ impl<T> LocalQueue<T> {
         if inner.is_closed {
             return Poll::Ready(Push::Closed(item));
         }
-        let found = inner.store(item, self.capacity_messages);
+        let found = inner.store(item, self);
         let next = self
             .has_room(&inner)
             .then(|| inner.waiters.head())
@@ -142,6 +152,9 @@ impl<T> LocalQueue<T> {
             .min(self.capacity_messages.div_ceil(2));
         batch.extend(inner.items.drain(..count));
         let depth = inner.depth(self);
+        if depth <= self.backlog.calm_messages {
+            inner.is_backlogged = false;
+        }
         let wake = (depth <= self.capacity_messages / 2 && self.has_room(&inner))
             .then(|| inner.waiters.head())
             .flatten();
@@ -221,18 +234,21 @@ impl<T> LocalQueue<T> {
 }
 
 impl<T> Inner<T> {
-    fn store(&mut self, item: T, capacity_messages: usize) -> Found {
-        let found = if self.items.is_empty() {
-            Found::Empty
-        } else {
-            Found::Filled
-        };
+    fn store(&mut self, item: T, queue: &LocalQueue<T>) -> Found {
+        let was_empty = self.items.is_empty();
         if self.items.len() == self.items.capacity() {
-            self.grow(capacity_messages);
+            self.grow(queue.capacity_messages);
         }
         self.items.push_back(item);
         self.stored = self.stored.wrapping_add(1);
-        found
+        if was_empty {
+            return Found::Empty;
+        }
+        if self.depth(queue) >= queue.backlog.told_messages && !self.is_backlogged {
+            self.is_backlogged = true;
+            return Found::Backlogged;
+        }
+        Found::Filled
     }
 
     /// Doubles the ring, up to what may ever lie in it: a full mailbox has no idle slots.

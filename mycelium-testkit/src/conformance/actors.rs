@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use mycelium::prelude::*;
@@ -18,6 +19,9 @@ use crate::bed::Bed;
 
 /// Why an accepted message is expected to be accepted.
 pub(super) const LIVES: &str = "the actor lives";
+
+/// For asks that the watchdog limits, and nobody else.
+pub(super) const PATIENCE: Duration = Duration::from_hours(1);
 
 /// A message of a fixed size, like a market-data tick.
 #[message]

@@ -5,7 +5,7 @@ use std::{pin::pin, thread, time::Duration};
 use mycelium::prelude::*;
 use tokio::{sync::oneshot, task::JoinSet};
 
-use super::actors::{Desk, LIVES, Question, capacity, fill, gated, poll_once, refusal};
+use super::actors::{Desk, LIVES, PATIENCE, Question, capacity, fill, gated, poll_once, refusal};
 use crate::bed::Bed;
 
 fn double(number: u64) -> impl FnOnce(ReplyTo<u64>) -> Question {
@@ -15,9 +15,6 @@ fn double(number: u64) -> impl FnOnce(ReplyTo<u64>) -> Question {
 fn keep(number: u64) -> impl FnOnce(ReplyTo<u64>) -> Question {
     move |reply| Question::Keep { number, reply }
 }
-
-/// Asks that nobody limits here: the watchdog does.
-const PATIENCE: Duration = Duration::from_hours(1);
 
 pub(super) async fn an_ask_is_answered(bed: &Bed) {
     let desk = bed.place(Desk::default()).await;

@@ -6,7 +6,7 @@ use mycelium::prelude::*;
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::actors::{
-    Desk, LIVES, Question, Tick, capacity, fill, gated, poll_once, probe, refusal,
+    Desk, LIVES, PATIENCE, Question, Tick, capacity, fill, gated, poll_once, probe, refusal,
 };
 use crate::bed::Bed;
 
@@ -110,14 +110,13 @@ pub(super) async fn waiting_senders_get_their_messages_back_when_the_actor_ends(
 }
 
 pub(super) async fn a_panic_ends_that_actor_and_no_other(bed: &Bed) {
-    let patience = Duration::from_hours(1);
     let (fragile, sound) = (
         bed.place(Desk::default()).await,
         bed.place(Desk::default()).await,
     );
     let before = bed.far.actors_len();
     let outcome = fragile.ask(|reply| Question::Panic { reply });
-    let outcome = outcome.timeout(patience).await;
+    let outcome = outcome.timeout(PATIENCE).await;
     assert!(matches!(outcome, Err(AskError::NoReply)), "{outcome:?}");
     let refused = refusal(&fragile, || Question::AnswerKept).await;
     let SendError::ActorDown { reason, .. } = refused else {
@@ -125,7 +124,7 @@ pub(super) async fn a_panic_ends_that_actor_and_no_other(bed: &Bed) {
     };
     assert_eq!(reason, StopReason::Panicked("asked to".into()));
     let answer = sound.ask(|reply| Question::Double { number: 2, reply });
-    assert_eq!(answer.timeout(patience).await.expect(LIVES), 4);
+    assert_eq!(answer.timeout(PATIENCE).await.expect(LIVES), 4);
     assert_eq!(bed.far.actors_len(), before - 1);
 }
 

@@ -1,14 +1,9 @@
 //! A reply port may be passed on; whoever has it answers the first asker.
 
-use std::time::Duration;
-
 use mycelium::prelude::*;
 
-use super::actors::{Desk, LIVES, Question};
+use super::actors::{Desk, LIVES, PATIENCE, Question};
 use crate::bed::{Bed, unique};
-
-/// Asks that nobody limits here: the watchdog does.
-const PATIENCE: Duration = Duration::from_hours(1);
 
 /// Asks `first` for twice 21, by way of the others, the last of them first.
 async fn pass_on(first: &ActorRef<Question>, to: Vec<ActorRef<Question>>) -> u64 {

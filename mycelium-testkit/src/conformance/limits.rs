@@ -1,10 +1,8 @@
 //! No message and no answer is longer than both nodes take.
 
-use std::time::Duration;
-
 use mycelium::prelude::*;
 
-use super::actors::{Blob, Desk, LIVES, Question, probe};
+use super::actors::{Blob, Desk, LIVES, PATIENCE, Question, probe};
 use crate::bed::Bed;
 
 /// The longest archive that a node accepts by default.
@@ -51,7 +49,7 @@ pub(super) async fn answers_up_to_the_limit_pass_and_longer_ones_fail_their_ask(
         (0, true),
     ] {
         let ask = desk.ask(|reply| Question::Long { bytes, reply });
-        match ask.timeout(Duration::from_hours(1)).await {
+        match ask.timeout(PATIENCE).await {
             Ok(answer) => assert!(fits && answer == vec![7; bytes as usize], "{bytes} bytes"),
             Err(AskError::TooLarge) => assert!(!fits, "{bytes} bytes"),
             Err(error) => panic!("{error}"),

@@ -1,11 +1,9 @@
 //! A link that is cut comes back.
 
-use std::time::Duration;
-
 use mycelium::prelude::*;
 use tokio::{sync::mpsc, task};
 
-use super::actors::{Desk, LIVES, Question, Tick, poll_once, probe};
+use super::actors::{Desk, LIVES, PATIENCE, Question, Tick, poll_once, probe};
 use crate::bed::Bed;
 
 /// Handles on until this tick has come; none comes before one that was sent later.
@@ -78,11 +76,10 @@ pub(super) async fn while_a_link_is_lost_sends_wait_and_tries_give_their_message
 }
 
 pub(super) async fn an_ask_under_way_fails_with_its_connection(bed: &Bed) {
-    let patience = Duration::from_hours(1);
     let desk = bed.place(Desk::default()).await;
     let number = 1;
     let ask = desk.ask(|reply| Question::Keep { number, reply });
-    let mut ask = Box::pin(ask.timeout(patience));
+    let mut ask = Box::pin(ask.timeout(PATIENCE));
     assert!(poll_once(&mut ask).await.is_none(), "it is kept");
     bed.round_trip().await;
     bed.proxy().cut_and_await_redial().await;
@@ -91,5 +88,5 @@ pub(super) async fn an_ask_under_way_fails_with_its_connection(bed: &Bed) {
     // The answer finds nobody, and the next ask its way.
     desk.send(Question::AnswerKept).await.expect(LIVES);
     let answer = desk.ask(|reply| Question::Double { number, reply });
-    assert_eq!(answer.timeout(patience).await.expect(LIVES), 2);
+    assert_eq!(answer.timeout(PATIENCE).await.expect(LIVES), 2);
 }

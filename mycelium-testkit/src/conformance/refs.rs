@@ -3,16 +3,12 @@
 use std::{
     collections::{HashSet, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
-    time::Duration,
 };
 
 use mycelium::prelude::*;
 
-use super::actors::{Desk, LIVES, Question, until};
+use super::actors::{Desk, LIVES, PATIENCE, Question, until};
 use crate::bed::{Bed, unique};
-
-/// Asks that nobody limits here: the watchdog does.
-const PATIENCE: Duration = Duration::from_hours(1);
 
 /// What has been at the desk and come back.
 async fn there_and_back(
