@@ -1,8 +1,8 @@
 //! Every illegal frame in every state of the handshake, and the reason the link closes with.
 
 use mycelium_wire::{
-    Check, CloseReason, Credit, Event, FrameKind, HEADER_BYTES, HandshakeState, Header,
-    Incompatibility, Limits, PROTOCOL_VERSION, ReceiveHalf, SendHalf, Window,
+    Check, CloseReason, Credit, EndedBinding, Event, FrameKind, HEADER_BYTES, HandshakeState,
+    Header, Incompatibility, Limits, PROTOCOL_VERSION, ReceiveHalf, SendHalf, Window,
 };
 
 use crate::{
@@ -413,7 +413,7 @@ fn answers_about_bindings_that_are_not_ours_are_refused() {
     let window = Window::full(16, 1 << 20);
     assert_eq!(half.handle_bound(binding(5), window), unknown);
     assert_eq!(half.handle_credit(binding(5), Credit::default()), unknown);
-    assert_eq!(half.handle_ended(binding(5)), unknown);
+    assert_eq!(half.handle_ended(binding(5)).map(drop), unknown);
     assert_eq!(half.handle_unbound(binding(5)), unknown);
 }
 
@@ -433,7 +433,8 @@ fn a_target_answers_a_binding_once() {
     }
     .code();
     assert_eq!(again, Err(malformed));
-    assert_eq!(half.handle_ended(binding(1)), Ok(()));
+    assert_eq!(half.handle_ended(binding(0)), Ok(EndedBinding::Lived));
+    assert_eq!(half.handle_ended(binding(1)), Ok(EndedBinding::Refused));
     assert!(half.handle_bound(binding(1), window).is_err());
     assert!(half.handle_ended(binding(1)).is_err());
 }

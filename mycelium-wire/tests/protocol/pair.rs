@@ -346,7 +346,7 @@ impl Node {
             }
             Answer::Bound(number, window) => self.send.handle_bound(binding(number), window),
             Answer::Credit(number, credit) => self.send.handle_credit(binding(number), credit),
-            Answer::Ended(number) => self.send.handle_ended(binding(number)),
+            Answer::Ended(number) => self.send.handle_ended(binding(number)).map(drop),
             Answer::Unbound(number) => self.send.handle_unbound(binding(number)),
         };
         assert_eq!(result, Ok(()), "seed {seed}");
