@@ -28,6 +28,31 @@ pub(crate) struct TransportPlugin {
 }
 
 /// The transport's settings on a [`NodeBuilder`].
+///
+/// # Examples
+///
+/// Two nodes of one host, in one process for the sake of the example:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mycelium_core::Node;
+/// use mycelium_transport::{BuildTransport, PeerAddr, TransportNode};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let temporary = tempfile::tempdir()?;
+/// # let dir = temporary.path().join("fabric");
+/// let book = Node::builder("book").unix(&dir).start().await?;
+/// let feed = Node::builder("feed").unix(&dir);
+/// let feed = feed.peer(PeerAddr::unix(&dir, "book")).start().await?;
+/// assert_eq!(feed.links()[0].peer(), book.id());
+/// assert_eq!(book.addresses(), [PeerAddr::unix(&dir, "book")]);
+///
+/// feed.shutdown(Duration::from_secs(5)).await?;
+/// book.shutdown(Duration::from_secs(5)).await?;
+/// # Ok(()) }
+/// ```
 pub trait BuildTransport {
     /// Listens at a Unix socket in `dir`, for processes of this host and user.
     ///

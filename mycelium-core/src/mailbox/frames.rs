@@ -265,6 +265,7 @@ impl<M: Send + 'static> InboundQueue for FrameQueue<M> {
         let dropped = window.map(|window| self.trim(window, |epoch| !ledgers.is_open(epoch)));
         drop(ledgers);
         if let Some(mut dropped) = dropped.filter(|dropped| !dropped.is_empty()) {
+            self.cell.mailbox().frames.take_back(dropped.len());
             self.refuse(&mut dropped);
         }
     }

@@ -1,10 +1,20 @@
 //! A connection is lost while both nodes live.
 
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
+
 use mycelium_core::{ActorRef, Node, SendError};
 use mycelium_registry::{Registry, ResolveError};
 use mycelium_transport::BuildTransport;
 use tempfile::TempDir;
-use tokio::{sync::mpsc, task};
+use tokio::{runtime::Builder, sync::mpsc, task};
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+};
 
 use crate::support::{
     Gate, Tick, capacity, fill, find, gated, listening, offer, poll_once, private_dir, probe,
@@ -338,6 +348,133 @@ fn a_send_dropped_while_the_link_is_down_has_not_sent() {
                 break;
             }
         }
+        nodes.shutdown().await;
+    });
+}
+
+/// The peer's later messages went to a queue of their own, beside the one with its earlier ones.
+#[test]
+fn order_holds_even_when_the_peer_was_given_up_in_between() {
+    watched(async {
+        let nodes = Proxied::start(Pass::Plain).await;
+        let (old, mut gate) = nodes.gated(16).await;
+        let (first, _) = fill(&old, 0, Tick::number);
+        assert_eq!(first, 16);
+        round_trip(&nodes.client).await;
+        nodes.proxy.cut().await;
+        let refused = refusal(&old, || Tick::number(666)).await;
+        assert!(matches!(refused, SendError::NodeDown(_)), "{refused}");
+        until(|| nodes.server.links().is_empty()).await;
+        nodes.proxy.restore();
+        until(|| !nodes.client.links().is_empty()).await;
+        let new = find::<Tick>(&nodes.client, "gated").await;
+        let (second, _) = fill(&new, first, Tick::number);
+        assert_eq!(second, 16);
+        round_trip(&nodes.client).await;
+        gate.open();
+        for sequence in 0..first + second {
+            assert_eq!(gate.next().await, Tick::number(sequence));
+        }
+        nodes.shutdown().await;
+    });
+}
+
+/// Each connection brought another window of messages to an actor that stood still.
+#[test]
+fn an_actor_that_stands_still_keeps_a_window_of_lost_messages_however_often_the_link_is_lost() {
+    const CAPACITY: usize = 8;
+    watched(async {
+        let nodes = Proxied::start(Pass::Plain).await;
+        let (stuck, mut gate) = nodes.gated(CAPACITY).await;
+        let mut next = 0;
+        for _ in 0..10 {
+            round_trip(&nodes.client).await;
+            while let Err(SendError::LinkDown(_)) = stuck.try_send(Tick::number(next)) {
+                task::yield_now().await;
+            }
+            let (more, _) = fill(&stuck, next + 1, Tick::number);
+            next += 1 + more;
+            round_trip(&nodes.client).await;
+            nodes.proxy.cut().await;
+            next += until_down(&stuck, next).await;
+            nodes.proxy.restore();
+        }
+        stuck
+            .send(Tick::number(next))
+            .await
+            .expect("the link comes back");
+        gate.open();
+        let (mut count, mut last) = (0, None);
+        while last < Some(next) {
+            let tick = gate.next().await;
+            assert!(Some(tick.sequence) > last, "{tick:?} after {last:?}");
+            last = Some(tick.sequence);
+            count += 1;
+        }
+        assert!((1..=CAPACITY + 1).contains(&count), "{count}");
+        nodes.shutdown().await;
+    });
+}
+
+/// Notes the field `unknown` of what is traced.
+struct Unknowns(Arc<Mutex<Vec<u64>>>);
+
+impl Subscriber for Unknowns {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut UnknownField(&self.0));
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+struct UnknownField<'a>(&'a Mutex<Vec<u64>>);
+
+impl Visit for UnknownField<'_> {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "unknown" {
+            self.0.lock().expect("no panic").push(value);
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+}
+
+/// On one thread, so that all that is traced is seen.
+#[test]
+fn what_was_in_flight_is_counted_as_unknown() {
+    let unknowns = Arc::default();
+    let _traced = tracing::subscriber::set_default(Unknowns(Arc::clone(&unknowns)));
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.expect("the system has room").block_on(async {
+        let nodes = Proxied::start(Pass::Plain).await;
+        let (ticks, gate) = nodes.gated(100).await;
+        let (first, _) = fill(&ticks, 0, Tick::number);
+        round_trip(&nodes.client).await;
+        let (rest, _) = fill(&ticks, first, Tick::number);
+        assert_eq!(first + rest, 100);
+        nodes.proxy.cut().await;
+        until(|| {
+            let refused = ticks.try_send(Tick::number(100));
+            matches!(refused, Err(SendError::LinkDown(_)))
+        })
+        .await;
+        assert_eq!(*unknowns.lock().expect("no panic"), [100]);
+        gate.open();
+        nodes.proxy.restore();
         nodes.shutdown().await;
     });
 }
