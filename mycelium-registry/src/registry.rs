@@ -125,7 +125,7 @@ impl Registry for Node {
         if let Some(found) = table(self).get(name, M::NAME) {
             return found.map(ActorRef::Local);
         }
-        let (link, actor) = ask_all(self.links(), name).await?;
+        let (link, actor) = ask_all(self, name).await?;
         if actor.fingerprint != M::FINGERPRINT {
             let (name, found) = (name.into(), actor.type_name);
             return Err(ResolveError::WrongType {
@@ -187,13 +187,11 @@ fn insert<M: Message>(
 }
 
 /// Asks every linked node for a name.
-async fn ask_all(
-    links: Vec<Arc<dyn Link>>,
-    name: &str,
-) -> Result<(Arc<dyn Link>, Resolved), ResolveError> {
+async fn ask_all(node: &Node, name: &str) -> Result<(Arc<dyn Link>, Resolved), ResolveError> {
     let mut questions = JoinSet::new();
-    for link in links {
-        questions.spawn(ask(link, name.into()));
+    for link in node.links() {
+        // On the node's runtime: the caller may be on none.
+        questions.spawn_on(ask(link, name.into()), node.runtime());
     }
     let (mut found, mut silent) = (Vec::new(), None);
     for (link, answer) in questions.join_all().await {
