@@ -28,7 +28,8 @@ struct Victim {
     gate: Gate<Tick>,
 }
 
-const CAPACITY: u32 = 4;
+/// Above the window that every binding opens with.
+const CAPACITY: u32 = 32;
 
 impl Victim {
     async fn start() -> Self {

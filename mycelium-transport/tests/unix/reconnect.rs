@@ -385,7 +385,12 @@ fn an_actor_that_stands_still_keeps_a_window_of_lost_messages_however_often_the_
     const CAPACITY: usize = 8;
     watched(async {
         let nodes = Proxied::start(Pass::Plain).await;
-        let (stuck, mut gate) = nodes.gated(CAPACITY).await;
+        let (actor, mut gate) = gated::<Tick>();
+        let ActorRef::Local(local) = offer(&nodes.server, "stuck", capacity(CAPACITY), actor)
+        else {
+            unreachable!("it was spawned here")
+        };
+        let stuck = find::<Tick>(&nodes.client, "stuck").await;
         let mut next = 0;
         for _ in 0..10 {
             round_trip(&nodes.client).await;
@@ -412,6 +417,8 @@ fn an_actor_that_stands_still_keeps_a_window_of_lost_messages_however_often_the_
             count += 1;
         }
         assert!((1..=CAPACITY + 1).contains(&count), "{count}");
+        // What was dropped is not counted as waiting.
+        assert_eq!(local.mailbox_len(), 0);
         nodes.shutdown().await;
     });
 }
