@@ -82,7 +82,7 @@ impl<M> Front<M> {
             message_type = type_name::<M>(),
             waiting_messages = self.mailbox.len(),
             capacity_messages = self.mailbox.local.capacity_messages(),
-            "an actor lags: its mailbox is four fifths full"
+            "an actor lags: its mailbox is filling up"
         );
     }
 

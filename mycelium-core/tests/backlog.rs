@@ -5,67 +5,17 @@
     reason = "clippy knows tests by their attribute, not their helpers"
 )]
 
-use std::{
-    fmt::{self, Write as _},
-    num::NonZeroUsize,
-    sync::{Arc, Mutex},
-};
+use std::num::NonZeroUsize;
 
 use mycelium_core::{Actor, ActorRef, ActorResult, Context, Inbox, Node, ReplyTo, SpawnOptions};
-use tracing::{
-    Event, Level, Metadata, Subscriber,
-    field::{Field, Visit},
-    span, subscriber,
-};
+use tracing::subscriber;
 
-use crate::node::node;
+use crate::{node::node, warnings::Warnings};
 
 #[path = "kit/node.rs"]
 mod node;
-
-/// Notes the warnings of its thread.
-#[derive(Clone, Default)]
-struct Warnings(Arc<Mutex<Vec<String>>>);
-
-impl Warnings {
-    fn count(&self) -> usize {
-        self.0.lock().unwrap().len()
-    }
-}
-
-impl Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let mut text = Text::default();
-        event.record(&mut text);
-        self.0.lock().unwrap().push(text.0);
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
-}
-
-/// The fields of an event.
-#[derive(Default)]
-struct Text(String);
-
-impl Visit for Text {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        write!(self.0, "{}={value:?} ", field.name()).unwrap();
-    }
-}
+#[path = "kit/warnings.rs"]
+mod warnings;
 
 fn capacity(messages: usize) -> SpawnOptions {
     SpawnOptions::default().capacity(NonZeroUsize::new(messages).unwrap())
@@ -93,7 +43,7 @@ async fn a_backlog_is_told_of_once_until_it_has_gone() {
     assert_eq!(warnings.count(), 0);
     send(&actor, 1);
     assert_eq!(warnings.count(), 1);
-    let told = warnings.0.lock().unwrap()[0].clone();
+    let told = warnings.first();
     for part in [
         "message_type=\"u64\"",
         "waiting_messages=80",

@@ -19,8 +19,9 @@ use mycelium_wire::{
     Bind, BindingId, Check, CloseReason, Credit, EndReason, FrameDecoder, FrameKind, Header,
     Limits, NodeId, ReplyFailure, Resolved, Window,
 };
+use tracing::subscriber;
 
-use crate::{ended::ended, gated::Gate, node::node};
+use crate::{ended::ended, gated::Gate, node::node, warnings::Warnings};
 
 #[path = "kit/ended.rs"]
 mod ended;
@@ -28,6 +29,8 @@ mod ended;
 mod gated;
 #[path = "kit/node.rs"]
 mod node;
+#[path = "kit/warnings.rs"]
+mod warnings;
 
 /// A link whose peer notes what it is told.
 struct Peer {
@@ -308,4 +311,25 @@ async fn the_depth_of_a_mailbox_counts_what_arrived() {
     actor.kill();
     assert_eq!(inbox.try_recv(), Err(StopReason::Killed));
     assert_eq!(local(&actor).mailbox_len(), 0);
+}
+
+#[tokio::test]
+async fn a_backlog_of_other_nodes_is_told_of_once() {
+    let warnings = Warnings::default();
+    let _listening = subscriber::set_default(warnings.clone());
+    let (node, peer) = (node().await, Peer::new());
+    let hundred = SpawnOptions::default().capacity(NonZeroUsize::new(100).unwrap());
+    let mut inbox: Inbox<u64> = node.inbox_with(hundred);
+    let mut inbound = connect(&node, &peer);
+    inbound
+        .bind(BINDING, &bind(&node, &inbox.actor_ref()), 1 << 20)
+        .unwrap();
+    receive(&mut inbound, 0..49);
+    assert_eq!(warnings.count(), 0);
+    receive(&mut inbound, 49..70);
+    receive(&mut inbound, 70..100);
+    assert_eq!(warnings.count(), 1);
+    while let Ok(Some(_)) = inbox.try_recv() {}
+    receive(&mut inbound, 0..60);
+    assert_eq!(warnings.count(), 2);
 }

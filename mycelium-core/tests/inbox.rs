@@ -20,6 +20,7 @@ use mycelium_core::{
     Actor, ActorRef, ActorResult, AskError, Context, DeadLetterNotice, Inbox, Node, ReplyTo,
     SendError, SpawnOptions, StopReason, Terminated,
 };
+use mycelium_wire::Shared;
 use tokio::sync::oneshot;
 
 use crate::{drops::Drops, ended::ended, node::node};
@@ -335,4 +336,24 @@ fn receiving_allocates_nothing_whether_it_polls_or_waits() {
     };
     receive();
     assert_eq!(measure(receive).count_total, 0);
+}
+
+#[test]
+fn a_shared_message_to_many_receivers_is_one_allocation() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let node = runtime.block_on(node());
+    let mut inboxes: Vec<Inbox<Shared<[u64; 1_000]>>> = (0..8).map(|_| node.inbox()).collect();
+    let actors: Vec<_> = inboxes.iter().map(Inbox::actor_ref).collect();
+    let mut fan_out = || {
+        let sent = Shared::new([7; 1_000]);
+        for actor in &actors {
+            actor.try_send(sent.clone()).unwrap();
+        }
+        for inbox in &mut inboxes {
+            let received = inbox.try_recv().unwrap().unwrap();
+            assert!(Shared::is_same(&received, &sent));
+        }
+    };
+    fan_out();
+    assert_eq!(measure(fan_out).count_total, 1);
 }

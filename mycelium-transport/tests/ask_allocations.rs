@@ -9,7 +9,10 @@ use mycelium_core::{Actor, ActorRef, ActorResult, Context, ReplyTo};
 use mycelium_macros::message;
 use mycelium_registry::Registry;
 use mycelium_transport::Transport;
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinSet,
+};
 
 use crate::support::Pair;
 
@@ -67,12 +70,28 @@ async fn linked(transport: Transport) -> (Pair, ActorRef<Question>) {
     (pair, away)
 }
 
+/// More asks under way together than any that are counted: buffers and tables grow to the size of
+/// the traffic.
+async fn warm_up(away: &ActorRef<Question>) {
+    let mut askers = JoinSet::new();
+    for _ in 0..32 {
+        let away = away.clone();
+        askers.spawn(async move {
+            for number in 0..200 {
+                let answer = away.ask(|reply| Question::PassOn { number, reply }).await;
+                assert_eq!(answer.expect("home answers"), 2 * number);
+            }
+        });
+    }
+    askers.join_all().await;
+}
+
 /// Counts the allocations of both nodes.
 fn count(transport: Transport, ask_all: impl AsyncFn(&ActorRef<Question>)) -> u64 {
     let runtime = one_thread();
     let (pair, away) = runtime.block_on(linked(transport));
     let run = || runtime.block_on(ask_all(&away));
-    // Buffers and tables grow to the size of the traffic.
+    runtime.block_on(warm_up(&away));
     run();
     let allocations = measure(run).count_total;
     drop(away);

@@ -22,7 +22,7 @@ impl FrameCount {
         Self {
             stored: AtomicUsize::new(0),
             taken: AtomicUsize::new(0),
-            backlog: Backlog::of(capacity_messages.min(WINDOW_MESSAGES)),
+            backlog: Backlog::of_window(capacity_messages.min(WINDOW_MESSAGES)),
             is_backlogged: AtomicBool::new(false),
         }
     }

@@ -73,7 +73,7 @@ impl<T> LocalQueue<T> {
         };
         Self {
             capacity_messages,
-            backlog: Backlog::of(capacity_messages),
+            backlog: Backlog::of_capacity(capacity_messages),
             taken: AtomicUsize::new(0),
             inner: Mutex::new(inner),
         }

@@ -1,0 +1,73 @@
+//! Names of a node: given, found, listed, taken away.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows tests by their attribute, not their helpers"
+)]
+
+use std::time::Duration;
+
+use mycelium::{
+    RegisterError, ResolveError,
+    prelude::*,
+    testing::{Probe, linked_pair},
+};
+
+async fn node() -> Node {
+    Node::builder("names").start().await.unwrap()
+}
+
+#[tokio::test]
+async fn names_are_listed_found_by_type_and_taken_away() {
+    let node = node().await;
+    let (orders, quotes) = (Probe::<u64>::new(&node), Probe::<u32>::new(&node));
+    node.register("orders", &orders.actor_ref()).unwrap();
+    node.register("quotes", &quotes.actor_ref()).unwrap();
+    let mut names = node.names();
+    names.sort_unstable();
+    assert_eq!(names, ["orders".into(), "quotes".into()]);
+
+    let found = node.resolve::<u64>("orders").await.unwrap();
+    assert_eq!(found, orders.actor_ref());
+    let other = node.resolve::<u32>("orders").await;
+    assert!(matches!(other, Err(ResolveError::WrongType { .. })));
+
+    assert!(node.unregister("orders"));
+    assert!(!node.unregister("orders"));
+    let gone = node.resolve::<u64>("orders").await;
+    assert!(matches!(gone, Err(ResolveError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn a_name_is_one_actors_at_a_time_and_has_a_length() {
+    let node = node().await;
+    let (first, second) = (Probe::<u64>::new(&node), Probe::<u64>::new(&node));
+    node.register("orders", &first.actor_ref()).unwrap();
+    let taken = node.register("orders", &second.actor_ref());
+    assert!(matches!(taken, Err(RegisterError::NameTaken(_))));
+    for name in [String::new(), "x".repeat(256)] {
+        let bad = node.register(&name, &second.actor_ref());
+        assert!(matches!(bad, Err(RegisterError::BadName { .. })));
+    }
+}
+
+/// Cannot travel: `usize` is not the same on every machine.
+struct HereOnly(usize);
+
+#[tokio::test(start_paused = true)]
+async fn a_local_name_is_for_any_message_and_is_not_found_from_afar() {
+    let (here, there) = linked_pair().await.unwrap();
+    let mut probe = Probe::<HereOnly>::new(&there);
+    there.register_local("here", &probe.actor_ref()).unwrap();
+    let found = there.resolve_local::<HereOnly>("here").unwrap();
+    found.try_send(HereOnly(7)).unwrap();
+    assert_eq!(probe.recv().await.0, 7);
+
+    let numbers = Probe::<u64>::new(&there);
+    there
+        .register_local("numbers", &numbers.actor_ref())
+        .unwrap();
+    let hidden = here.resolve::<u64>("numbers").await;
+    assert!(matches!(hidden, Err(ResolveError::NotFound(_))));
+    here.shutdown(Duration::from_mins(1)).await.unwrap();
+}
