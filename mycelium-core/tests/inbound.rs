@@ -321,9 +321,7 @@ async fn a_backlog_of_other_nodes_is_told_of_once() {
     let hundred = SpawnOptions::default().capacity(NonZeroUsize::new(100).unwrap());
     let mut inbox: Inbox<u64> = node.inbox_with(hundred);
     let mut inbound = connect(&node, &peer);
-    inbound
-        .bind(BINDING, &bind(&node, &inbox.actor_ref()), 1 << 20)
-        .unwrap();
+    inbound.bind(BINDING, &bind(&node, &inbox.actor_ref()), 1 << 20);
     receive(&mut inbound, 0..49);
     assert_eq!(warnings.count(), 0);
     receive(&mut inbound, 49..70);
