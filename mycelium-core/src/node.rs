@@ -304,16 +304,19 @@ impl Node {
 
     /// The place of an actor on the link to its node.
     pub(crate) fn attach(&self, actor: &RemoteActor) -> Result<Arc<Remote>, LinkRefusal> {
-        let links = self.0.links.lock();
-        let link = links.get(&actor.node).cloned();
-        let is_replaced = || links.keys().any(|peer| peer.name() == actor.node.name());
-        let link = match link {
+        let link = match self.link_to(&actor.node) {
             Some(link) => link,
-            None if is_replaced() => return Err(LinkRefusal::Stale),
+            None if self.is_replaced(&actor.node) => return Err(LinkRefusal::Stale),
             None => return Err(LinkRefusal::Unreachable),
         };
-        drop(links);
         link.attach(actor.described.clone())
+    }
+
+    /// Whether this node is linked to another life of that one.
+    pub fn is_replaced(&self, peer: &NodeId) -> bool {
+        let links = self.0.links.lock();
+        let is_other_life = |other: &NodeId| other.name() == peer.name() && other != peer;
+        links.keys().any(is_other_life)
     }
 
     /// The link to a node, if there is one.

@@ -1,8 +1,10 @@
 //! Watches, children and timers.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
-use mycelium_core::{Actor, ActorRef, ActorResult, Context, Node, ReplyTo, StopReason, Terminated};
+use mycelium_core::{
+    Actor, ActorRef, ActorResult, Context, Node, ReplyTo, SpawnOptions, StopReason, Terminated,
+};
 use tokio::{
     sync::{mpsc, oneshot},
     task,
@@ -25,6 +27,7 @@ enum Order {
     /// Stays in the handler until the test lets it go on.
     Stay(oneshot::Receiver<()>),
     Fail,
+    Panic,
 }
 
 #[derive(Debug, PartialEq)]
@@ -56,6 +59,7 @@ impl Actor for Watcher {
                 self.0.send(Seen::Cancelled)?;
             }
             Order::Stay(until) => drop(until.await),
+            Order::Panic => panic!("told to"),
             Order::Fail => return Err("told to".into()),
         }
         Ok(())
@@ -182,7 +186,7 @@ async fn a_watch_that_was_taken_back_brings_no_notice() {
 
 #[tokio::test]
 async fn children_end_with_their_parent() {
-    for end in [Order::Fail, Order::Note(1)] {
+    for end in [Order::Fail, Order::Panic, Order::Note(1)] {
         let (node, watcher, _saw) = watcher().await;
         let child = watcher
             .ask(|reply| Order::Adopt { reply })
@@ -349,6 +353,32 @@ async fn a_killed_parent_kills_its_children() {
     );
     assert_eq!(saw.recv().await, None);
     assert!(!other.is_closed(), "it is nobody's child");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_lags_is_not_flooded_with_the_ticks_it_missed() {
+    let node = Node::builder("watches").start().await;
+    let node = node.expect("a runtime is there");
+    let (seen, mut saw) = mpsc::unbounded_channel();
+    let one = SpawnOptions::default().capacity(NonZeroUsize::MIN);
+    let watcher = node.spawn_with(one, Watcher(seen));
+    let period = Duration::from_secs(1);
+    watcher
+        .send(Order::RemindEvery(period))
+        .await
+        .expect("it lives");
+    let (release, until) = oneshot::channel();
+    watcher.send(Order::Stay(until)).await.expect("it lives");
+    tokio::time::sleep(60 * period + period / 2).await;
+    release.send(()).expect("it stays");
+    // One tick lay in the mailbox, one waited for room, one was overdue.
+    for number in 1..=3 {
+        assert_eq!(saw.recv().await, Some(Seen::Note(number)));
+    }
+    let released = Instant::now();
+    assert_eq!(saw.recv().await, Some(Seen::Note(4)));
+    assert_eq!(released.elapsed(), period / 2);
+    watcher.kill();
 }
 
 // The first tick lay further ahead than the clock goes, which panicked.

@@ -32,6 +32,7 @@ use crate::{
 
 /// The link to one life of one peer.
 pub(crate) struct PeerLink {
+    node: Node,
     peer: NodeId,
     /// Whether the last connection was over TCP: a pair may find a better way when it links again.
     is_tcp: AtomicBool,
@@ -50,6 +51,7 @@ impl PeerLink {
             let link = me.clone() as Weak<dyn Link>;
             let ports = EncodePorts::new(node.clone(), link.clone());
             Self {
+                node: node.clone(),
                 peer,
                 is_tcp: AtomicBool::new(kind == LinkKind::Tcp),
                 limits,
@@ -309,6 +311,15 @@ impl PeerLink {
         Ok(answer)
     }
 
+    /// A peer that went down may have been met in another life since. Takes the lock of the node's
+    /// links: not under that of the link.
+    fn as_of_now(&self, refusal: LinkRefusal) -> LinkRefusal {
+        match refusal {
+            LinkRefusal::NodeDown if self.node.is_replaced(&self.peer) => LinkRefusal::Stale,
+            refusal => refusal,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Outbound> {
         self.outbound.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -337,7 +348,8 @@ impl Link for PeerLink {
     fn attach(self: Arc<Self>, actor: Resolved) -> Result<Arc<Remote>, LinkRefusal> {
         let mut outbound = self.lock();
         if let Some(down) = outbound.down() {
-            return Err(down.into());
+            drop(outbound);
+            return Err(self.as_of_now(down.into()));
         }
         if let Some(remote) = outbound.remotes.find(&actor) {
             return Ok(remote);
@@ -358,7 +370,13 @@ impl Link for PeerLink {
         if remote.end_reason().is_some() {
             return Err(LinkRefusal::ActorDown);
         }
-        let (up, ports) = outbound.take_up_with_ports()?;
+        let (up, ports) = match outbound.take_up_with_ports() {
+            Ok(taken) => taken,
+            Err(refusal) => {
+                drop(outbound);
+                return Err(self.as_of_now(refusal));
+            }
+        };
         up.bind(remote);
         ports.begin(Some(remote.binding()));
         let sent = up.send.send(remote.binding(), ports, encode);
@@ -373,7 +391,8 @@ impl Link for PeerLink {
     }
 
     fn refusal(&self) -> Option<LinkRefusal> {
-        self.lock().take_up().err()
+        let refusal = self.lock().take_up().err();
+        refusal.map(|refusal| self.as_of_now(refusal))
     }
 
     fn stop(&self, remote: &Remote) {

@@ -9,10 +9,7 @@ use mycelium_core::{Actor, ActorRef, ActorResult, Context, ReplyTo};
 use mycelium_macros::message;
 use mycelium_registry::Registry;
 use mycelium_transport::Transport;
-use tokio::{
-    runtime::{Builder, Runtime},
-    task::JoinSet,
-};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::support::Pair;
 
@@ -20,11 +17,13 @@ use crate::support::Pair;
 enum Question {
     Double {
         number: u64,
+        padding: Vec<u8>,
         reply: ReplyTo<u64>,
     },
     /// Answered by another actor, which the port is passed on to.
     PassOn {
         number: u64,
+        padding: Vec<u8>,
         reply: ReplyTo<u64>,
     },
     Drop {
@@ -40,9 +39,21 @@ impl Actor for Answers {
 
     async fn handle(&mut self, message: Question, _: &mut Context<Self>) -> ActorResult {
         match (message, &self.0) {
-            (Question::Double { number, reply }, _) => reply.send(2 * number),
-            (Question::PassOn { number, reply }, Some(to)) => {
-                to.send(Question::Double { number, reply }).await?;
+            (Question::Double { number, reply, .. }, _) => reply.send(2 * number),
+            (
+                Question::PassOn {
+                    number,
+                    padding,
+                    reply,
+                },
+                Some(to),
+            ) => {
+                to.send(Question::Double {
+                    number,
+                    padding,
+                    reply,
+                })
+                .await?;
             }
             (Question::PassOn { reply, .. } | Question::Drop { reply }, _) => drop(reply),
         }
@@ -50,7 +61,7 @@ impl Actor for Answers {
     }
 }
 
-const ASKS: u64 = 10_000;
+const ASKS: u64 = 4_000;
 
 /// Both nodes on the one thread whose allocations are counted.
 fn one_thread() -> Runtime {
@@ -70,20 +81,29 @@ async fn linked(transport: Transport) -> (Pair, ActorRef<Question>) {
     (pair, away)
 }
 
-/// More asks under way together than any that are counted: buffers and tables grow to the size of
-/// the traffic.
-async fn warm_up(away: &ActorRef<Question>) {
-    let mut askers = JoinSet::new();
-    for _ in 0..32 {
-        let away = away.clone();
-        askers.spawn(async move {
-            for number in 0..200 {
-                let answer = away.ask(|reply| Question::PassOn { number, reply }).await;
-                assert_eq!(answer.expect("home answers"), 2 * number);
-            }
-        });
+fn double(number: u64) -> impl FnOnce(ReplyTo<u64>) -> Question {
+    move |reply| Question::Double {
+        number,
+        padding: Vec::new(),
+        reply,
     }
-    askers.join_all().await;
+}
+
+fn pass_on(number: u64, padding_bytes: usize) -> impl FnOnce(ReplyTo<u64>) -> Question {
+    move |reply| Question::PassOn {
+        number,
+        padding: vec![0; padding_bytes],
+        reply,
+    }
+}
+
+/// Makes the buffers of both nodes grow beyond all that is counted, however its frames gather:
+/// each link has two buffers, and both directions are used.
+async fn warm_up(away: &ActorRef<Question>) {
+    for number in 0..8 {
+        let answer = away.ask(pass_on(number, 8_192)).await;
+        assert_eq!(answer.expect("home answers"), 2 * number);
+    }
 }
 
 /// Counts the allocations of both nodes.
@@ -106,7 +126,7 @@ fn an_ask_of_another_node_allocates_nothing() {
     for transport in OVER_EACH {
         let allocations = count(transport, async |away| {
             for number in 0..ASKS {
-                let ask = away.ask(|reply| Question::Double { number, reply });
+                let ask = away.ask(double(number));
                 let answer = ask.timeout(Duration::from_mins(1)).await;
                 assert_eq!(answer.expect("it answers"), 2 * number);
             }
@@ -120,7 +140,7 @@ fn an_ask_whose_port_is_passed_on_to_a_third_actor_allocates_nothing() {
     for transport in OVER_EACH {
         let allocations = count(transport, async |away| {
             for number in 0..ASKS {
-                let answer = away.ask(|reply| Question::PassOn { number, reply }).await;
+                let answer = away.ask(pass_on(number, 0)).await;
                 assert_eq!(answer.expect("home answers"), 2 * number);
             }
         });
@@ -147,7 +167,7 @@ fn asks_under_way_together_allocate_nothing() {
         let allocations = count(transport, async |away| {
             let ask_all = async || {
                 for number in 0..ASKS / 4 {
-                    let answer = away.ask(|reply| Question::Double { number, reply }).await;
+                    let answer = away.ask(double(number)).await;
                     assert_eq!(answer.expect("it answers"), 2 * number);
                 }
             };

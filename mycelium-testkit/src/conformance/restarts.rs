@@ -12,6 +12,9 @@ pub(super) async fn refs_to_an_earlier_life_of_a_node_are_stale(bed: &Bed) {
     let before = bed.place(actor).await;
     before.send(Tick::number(0)).await.expect(LIVES);
     assert_eq!(handled.recv().await, Some(Tick::number(0)));
+    // Nothing was sent by this one: it is not told of its actor's end.
+    let (actor, _handled) = probe();
+    let unused = bed.place(actor).await;
     let grace = Duration::from_mins(2);
     bed.far.shutdown(grace).await.expect("its actors end");
 
@@ -30,12 +33,13 @@ pub(super) async fn refs_to_an_earlier_life_of_a_node_are_stale(bed: &Bed) {
     assert_ne!(ticks, before);
     let refused = refusal(&before, || Tick::number(1)).await;
     let message = match refused {
-        SendError::Stale(message)
-        | SendError::NodeDown(message)
-        | SendError::ActorDown { message, .. } => message,
+        // The actor's end was told first.
+        SendError::ActorDown { message, .. } | SendError::Stale(message) => message,
         refused => panic!("{refused}"),
     };
     assert_eq!(message, Tick::number(1));
+    let refused = refusal(&unused, || Tick::number(1)).await;
+    assert!(matches!(refused, SendError::Stale(_)), "{refused}");
     ticks.send(Tick::number(2)).await.expect(LIVES);
     assert_eq!(handled.recv().await, Some(Tick::number(2)));
 }
