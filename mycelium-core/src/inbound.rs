@@ -229,6 +229,10 @@ impl Inbound {
     /// The peer asks for an end of the actor, after the messages it sent before.
     pub fn stop(&mut self, binding: BindingId) {
         self.flush_staged();
+        if self.breach.is_some() {
+            // The connection is about to end for it: the peer has no more to say.
+            return;
+        }
         if let Some(bound) = self.bindings.get(&binding) {
             bound.queue.stop();
         }
