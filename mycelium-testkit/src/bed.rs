@@ -18,7 +18,7 @@ use crate::proxy::Proxy;
 /// Longer than any actor of these tests takes to end.
 const GRACE: Duration = Duration::from_mins(2);
 
-/// How refs of a [`Bed`] reach their actors.
+/// How the refs of a case reach their actors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// Refs and actors are on one node.

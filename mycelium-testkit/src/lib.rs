@@ -1,6 +1,6 @@
 //! What the tests of several crates share; used from `tests/` folders only.
 //!
-//! [`conformance!`] makes a test of every behaviour of [`conformance`] over one transport;
+//! [`conformance!`] makes a test of every behaviour of [`mod@conformance`] over one transport;
 //! [`hostile`] is a peer that shakes hands and then breaks the protocol as it is told.
 
 mod bed;
