@@ -11,7 +11,7 @@ pub struct Limits {
     /// is in force on a link.
     pub message_bytes: u32,
     /// Bindings that either side may hold to the other; ids are below it. Default 65,536. A
-    /// binding costs 8 bytes where it is received and 64 where it is sent.
+    /// binding costs 8 bytes in the half that receives it and 64 in the one that sends.
     pub bindings: u32,
 }
 
