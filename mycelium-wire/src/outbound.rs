@@ -64,6 +64,9 @@ impl OutboundBuffer {
     }
 
     /// Swaps the whole frames with the empty `spare`, or says that there are none.
+    ///
+    /// The two take turns, and which of them meets the largest batch is chance: the other grows
+    /// with it at once, so that traffic like before allocates nothing.
     pub(crate) fn take(&mut self, spare: &mut AlignedVec<16>) -> bool {
         if self.committed_bytes == 0 {
             return false;
@@ -71,6 +74,7 @@ impl OutboundBuffer {
         self.bytes.resize(self.committed_bytes, 0);
         spare.clear();
         mem::swap(&mut self.bytes, spare);
+        self.bytes.reserve(spare.capacity());
         self.committed_bytes = 0;
         true
     }
