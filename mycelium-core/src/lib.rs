@@ -29,6 +29,7 @@ mod message;
 mod node;
 mod pending;
 mod ref_archive;
+mod remote;
 mod remote_ref;
 mod reply_archive;
 mod reply_slot;
@@ -59,7 +60,8 @@ pub use crate::{
     message::Message,
     node::{NameTable, Names, Node, ShutdownTimeout},
     pending::{EncodePorts, Pending, PendingAsk},
-    remote_ref::{Remote, RemoteRef},
+    remote::Remote,
+    remote_ref::RemoteRef,
     reply_to::ReplyTo,
     send_error::SendError,
     spawn::SpawnOptions,

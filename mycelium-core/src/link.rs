@@ -124,8 +124,8 @@ pub trait Link: Send + Sync + 'static {
     /// Asks the peer to kill the actor; as [`stop`](Self::stop) where the link is dialled again.
     fn kill(&self, remote: &Remote);
 
-    /// The last ref of the binding is gone.
-    fn detach(&self, binding: BindingId);
+    /// The last ref of the remote is gone; called once, when it is dropped.
+    fn detach(&self, remote: &Remote);
 
     /// Tells the peer that one of its bindings is accepted, with this window.
     fn bound(&self, inbound: InboundBinding, window: Window);

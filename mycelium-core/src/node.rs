@@ -24,7 +24,7 @@ use crate::{
     },
     dead_letter::DeadLetterOffice,
     export::Exports,
-    remote_ref::{Remote, RemoteActor},
+    remote::{Remote, RemoteActor},
     sync::Mutex,
 };
 

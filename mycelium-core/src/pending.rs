@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     Node,
+    cell::owner::contain,
     link::{DecodePorts, Link},
     reply_slot::{MovedTwice, NoAnswer, Slot},
 };
@@ -219,7 +220,10 @@ impl PendingAsk {
     ///
     /// The bytes are no archive of the answer's type; the ask has failed then, and the link should.
     pub fn complete(self, frame: &Bytes, ports: &DecodePorts) -> Result<(), WireError> {
-        self.0.complete(frame, ports)
+        let mut completed = Ok(());
+        // An answer that nobody waits for is dropped here: code of the user's, on the reader.
+        contain(|| completed = self.0.complete(frame, ports));
+        completed
     }
 
     /// Fails the ask.

@@ -13,7 +13,7 @@ use mycelium_wire::{
 
 use crate::{
     ActorRef, LinkKind, Node, RemoteRef, link::DecodePorts, pending::EncodePorts,
-    remote_ref::RemoteActor, reply_archive::NoNode,
+    remote::RemoteActor, reply_archive::NoNode,
 };
 
 /// A ref on the wire.

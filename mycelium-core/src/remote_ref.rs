@@ -6,16 +6,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use mycelium_wire::{ActorId, BindingId, Codec, Encoder, EndReason, NodeId, Resolved, WireError};
+use mycelium_wire::{ActorId, Codec, Encoder, EndReason, WireError};
 
 use crate::{
     Message, Node, SendError, StopReason,
-    link::{Link, LinkRefusal},
-    mailbox::{
-        entry::Entry,
-        waiters::{Ticket, Waiters},
-    },
-    sync::{AtomicBool, Mutex, Ordering},
+    link::LinkRefusal,
+    mailbox::{entry::Entry, waiters::Ticket},
+    remote::{Remote, RemoteActor},
 };
 
 /// A ref to an actor of another process: messages are encoded into the link's buffer.
@@ -41,13 +38,6 @@ enum Way {
         actor: RemoteActor,
         reason: EndReason,
     },
-}
-
-/// What a ref says about an actor of another node.
-#[derive(Clone, Debug)]
-pub(crate) struct RemoteActor {
-    pub(crate) node: NodeId,
-    pub(crate) described: Resolved,
 }
 
 /// Why a message found no way.
@@ -139,19 +129,31 @@ impl<M: Message> RemoteRef<M> {
         let message = &entry
             .expect("a send is not polled after it is ready")
             .message;
-        if remote.may_try(*ticket) {
-            let sent = self.encode(remote, message);
-            if !matches!(sent, Err(NoWay::Refused(ref refusal)) if refusal.is_passing()) {
-                return Poll::Ready(sent);
-            }
+        if let Some(sent) = self.encode_in_turn(remote, message, *ticket) {
+            return Poll::Ready(sent);
         }
-        let is_new = ticket.is_none();
-        remote.wait(ticket, cx);
-        if is_new {
-            // In line now, and once more: credit that came in between woke nobody.
-            return self.poll_encode(remote, entry, ticket, cx);
+        // In line now, and once more: credit that came in between did not wake this task.
+        if remote.wait(ticket, cx)
+            && let Some(sent) = self.encode_in_turn(remote, message, *ticket)
+        {
+            return Poll::Ready(sent);
         }
         Poll::Pending
+    }
+
+    /// `None` where others come first, or what is in the way will pass.
+    fn encode_in_turn(
+        &self,
+        remote: &Remote,
+        message: &M,
+        ticket: Option<Ticket>,
+    ) -> Option<Result<(), NoWay>> {
+        if !remote.may_try(ticket) {
+            return None;
+        }
+        let sent = self.encode(remote, message);
+        let must_wait = matches!(&sent, Err(NoWay::Refused(refusal)) if refusal.is_passing());
+        (!must_wait).then_some(sent)
     }
 
     pub(crate) fn leave_line(&self, ticket: &mut Option<Ticket>) {
@@ -298,122 +300,5 @@ impl<M> fmt::Debug for RemoteRef<M> {
             self.actor().described.actor,
             self.actor().node
         )
-    }
-}
-
-/// An actor of a peer, as all refs of this node to it share it: its binding, and the line of
-/// those who wait for credit.
-///
-/// The credit itself is counted by the link.
-pub struct Remote {
-    link: Arc<dyn Link>,
-    actor: RemoteActor,
-    binding: BindingId,
-    /// Senders that wait for credit or for the link.
-    waiters: Mutex<Waiters>,
-    /// Whether `waiters` may hold somebody: spares senders its lock.
-    is_awaited: AtomicBool,
-    ended: OnceLock<EndReason>,
-}
-
-impl Remote {
-    /// Made by the link, which chooses a binding id that no other actor of the peer has.
-    pub fn new(link: Arc<dyn Link>, described: Resolved, binding: BindingId) -> Self {
-        let actor = RemoteActor {
-            node: link.peer().clone(),
-            described,
-        };
-        Self {
-            link,
-            actor,
-            binding,
-            waiters: Mutex::default(),
-            is_awaited: AtomicBool::new(false),
-            ended: OnceLock::new(),
-        }
-    }
-
-    /// The actor as its node described it.
-    pub fn described(&self) -> &Resolved {
-        &self.actor.described
-    }
-
-    /// The id under which the link binds the actor.
-    pub fn binding(&self) -> BindingId {
-        self.binding
-    }
-
-    /// Lets the first of those who wait try again: there is credit, or the link's state changed.
-    pub fn wake(&self) {
-        let head = self.waiters.lock().head();
-        if let Some(head) = head {
-            head.wake();
-        }
-    }
-
-    /// The actor is gone, or was never there: every send fails from now on.
-    ///
-    /// The link says so under the lock that it sends under, and [wakes](Self::wake) those who wait
-    /// outside of it.
-    pub fn end(&self, reason: EndReason) {
-        // The first reason counts; a second `Ended` of one binding changes nothing.
-        let _ = self.ended.set(reason);
-    }
-
-    /// Why the actor is gone, if the peer has said that it is.
-    pub fn end_reason(&self) -> Option<&EndReason> {
-        self.ended.get()
-    }
-
-    fn may_try(&self, ticket: Option<Ticket>) -> bool {
-        !self.is_awaited.load(Ordering::Relaxed) || self.waiters.lock().is_first(ticket)
-    }
-
-    fn wait(&self, ticket: &mut Option<Ticket>, cx: &mut Context<'_>) {
-        let mut waiters = self.waiters.lock();
-        waiters.wait(ticket, cx.waker());
-        self.is_awaited.store(true, Ordering::Relaxed);
-    }
-
-    fn leave(&self, ticket: &mut Option<Ticket>) {
-        let mut waiters = self.waiters.lock();
-        waiters.leave(ticket);
-        self.is_awaited
-            .store(!waiters.is_empty(), Ordering::Relaxed);
-        let next = waiters.head();
-        drop(waiters);
-        if let Some(next) = next {
-            next.wake();
-        }
-    }
-}
-
-impl Drop for Remote {
-    fn drop(&mut self) {
-        self.link.detach(self.binding);
-    }
-}
-
-impl From<&EndReason> for StopReason {
-    fn from(reason: &EndReason) -> Self {
-        match reason {
-            EndReason::Stopped => Self::Stopped,
-            EndReason::Failed(text) => Self::Failed(text.as_ref().into()),
-            EndReason::Panicked(text) => Self::Panicked(text.as_ref().into()),
-            EndReason::Killed => Self::Killed,
-            _ => Self::NoSuchActor,
-        }
-    }
-}
-
-impl From<&StopReason> for EndReason {
-    fn from(reason: &StopReason) -> Self {
-        match reason {
-            StopReason::Stopped => Self::Stopped,
-            StopReason::Failed(text) => Self::Failed(text.as_ref().into()),
-            StopReason::Panicked(text) => Self::Panicked(text.as_ref().into()),
-            StopReason::Killed | StopReason::NodeDown => Self::Killed,
-            StopReason::NoSuchActor => Self::NoSuchActor,
-        }
     }
 }

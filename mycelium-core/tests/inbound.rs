@@ -75,7 +75,7 @@ impl Link for Peer {
 
     fn kill(&self, _remote: &Remote) {}
 
-    fn detach(&self, _binding: BindingId) {}
+    fn detach(&self, _remote: &Remote) {}
 
     fn bound(&self, _inbound: InboundBinding, _window: Window) {}
 

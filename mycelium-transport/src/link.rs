@@ -1,9 +1,11 @@
 //! [`PeerLink`]: the link to one peer, from the first connection to the peer's end.
 //!
-//! A send comes in at [`try_send`](Link::try_send): under the link's lock it is encoded straight
+//! A send comes in at [`try_send`](Link::try_send) (`link/port.rs`): under the link's lock it is encoded straight
 //! into the outbound buffer ([`SendHalf`]), then [`flush`](PeerLink::flush) decides who writes:
 //! the sender's own thread when the link has been quiet, else the writer task (`driver.rs`), which
 //! takes all that gathered in one write.
+
+mod port;
 
 use std::{
     fmt,
@@ -15,12 +17,11 @@ use std::{
 };
 
 use mycelium_core::{
-    Encode, EncodePorts, Inbound, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal, Node,
-    PendingAsk, Remote,
+    EncodePorts, Inbound, InboundBinding, Link, LinkKind, LinkRefusal, Node, PendingAsk, Remote,
 };
 use mycelium_wire::{
-    BindingId, CloseReason, Credit, EndReason, EndedBinding, Limits, NodeId, ReplyFailure,
-    Resolved, SendHalf, SendRefused, Window,
+    BindingId, CloseReason, Credit, EndReason, EndedBinding, Limits, NodeId, Resolved, SendHalf,
+    Window,
 };
 use tokio::sync::{Mutex as AsyncMutex, Notify, oneshot};
 
@@ -189,18 +190,20 @@ impl PeerLink {
         Ok(())
     }
 
-    /// The id of a binding that we gave up is free.
+    /// The peer has let go of a binding that we gave up.
     pub(crate) fn unbound_by_peer(
         &self,
         generation: u32,
         binding: BindingId,
     ) -> Result<(), CloseReason> {
         let mut outbound = self.lock();
-        if let Some(up) = outbound.connection(generation) {
-            up.send.handle_unbound(binding)?;
-            outbound.ports.pending().settle_binding(binding);
-            outbound.remotes.release(binding);
-        }
+        let Some(up) = outbound.connection(generation) else {
+            return Ok(());
+        };
+        up.send.handle_unbound(binding)?;
+        let released = outbound.unbound(binding);
+        drop(outbound);
+        released.wake();
         Ok(())
     }
 
@@ -265,17 +268,10 @@ impl PeerLink {
         }
     }
 
-    /// Passes a signal on; where the link is being dialled again, with the next connection.
     fn signal(&self, remote: &Remote, signal: Signal) {
         let mut outbound = self.lock();
-        match outbound.take_up() {
-            Ok(up) => {
-                up.signal(remote, signal);
-                self.write(outbound);
-            }
-            Err(LinkRefusal::Reconnecting) => outbound.keep(remote.binding(), signal),
-            Err(_) => {}
-        }
+        outbound.signal(remote, signal, self.limits.bindings);
+        self.write(outbound);
     }
 
     fn write(&self, mut outbound: MutexGuard<'_, Outbound>) {
@@ -328,164 +324,5 @@ impl PeerLink {
 impl fmt::Debug for PeerLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PeerLink({})", self.peer)
-    }
-}
-
-impl Link for PeerLink {
-    fn peer(&self) -> &NodeId {
-        &self.peer
-    }
-
-    fn kind(&self) -> LinkKind {
-        // Relaxed: see `connect`.
-        if self.is_tcp.load(Ordering::Relaxed) {
-            LinkKind::Tcp
-        } else {
-            LinkKind::Unix
-        }
-    }
-
-    fn attach(self: Arc<Self>, actor: Resolved) -> Result<Arc<Remote>, LinkRefusal> {
-        let mut outbound = self.lock();
-        if let Some(down) = outbound.down() {
-            drop(outbound);
-            return Err(self.as_of_now(down.into()));
-        }
-        if let Some(remote) = outbound.remotes.find(&actor) {
-            return Ok(remote);
-        }
-        let binding = outbound.remotes.reserve(self.limits.bindings);
-        let binding = binding.ok_or(LinkRefusal::TooManyBindings)?;
-        let remote = Arc::new(Remote::new(
-            Arc::clone(&self) as Arc<dyn Link>,
-            actor,
-            binding,
-        ));
-        outbound.remotes.insert(binding, &remote);
-        Ok(remote)
-    }
-
-    fn try_send(&self, remote: &Remote, encode: Encode<'_>) -> Result<(), LinkRefusal> {
-        let mut outbound = self.lock();
-        if remote.end_reason().is_some() {
-            return Err(LinkRefusal::ActorDown);
-        }
-        let (up, ports) = match outbound.take_up_with_ports() {
-            Ok(taken) => taken,
-            Err(refusal) => {
-                drop(outbound);
-                return Err(self.as_of_now(refusal));
-            }
-        };
-        up.bind(remote);
-        ports.begin(Some(remote.binding()));
-        let sent = up.send.send(remote.binding(), ports, encode);
-        ports.conclude(&sent);
-        // Also where the message was refused: it may have been the binding's first.
-        self.write(outbound);
-        match sent {
-            Ok(()) => Ok(()),
-            Err(SendRefused::Wire(error)) => Err(error.into()),
-            Err(_) => Err(LinkRefusal::NoCredit),
-        }
-    }
-
-    fn refusal(&self) -> Option<LinkRefusal> {
-        let refusal = self.lock().take_up().err();
-        refusal.map(|refusal| self.as_of_now(refusal))
-    }
-
-    fn stop(&self, remote: &Remote) {
-        self.signal(remote, Signal::Stop);
-    }
-
-    fn kill(&self, remote: &Remote) {
-        self.signal(remote, Signal::Kill);
-    }
-
-    fn detach(&self, binding: BindingId) {
-        let mut outbound = self.lock();
-        outbound.remotes.leave(binding);
-        match outbound.up() {
-            Some(up) if up.send.is_bound(binding) => {
-                up.send.unbind(binding);
-                self.write(outbound);
-            }
-            _ => outbound.remotes.release(binding),
-        }
-    }
-
-    fn bound(&self, inbound: InboundBinding, window: Window) {
-        self.tell(inbound, |send| send.bound(inbound.binding, window));
-    }
-
-    fn credit(&self, inbound: InboundBinding, credit: Credit) {
-        self.tell(inbound, |send| send.credit(inbound.binding, credit));
-    }
-
-    fn unbound(&self, inbound: InboundBinding) {
-        self.tell(inbound, |send| send.unbound(inbound.binding));
-    }
-
-    fn ended(&self, inbound: InboundBinding, reason: &EndReason) {
-        self.tell(inbound, |send| send.ended(inbound.binding, reason));
-    }
-
-    fn reply(&self, generation: u32, request: u64, encode: Encode<'_>) -> Result<(), LinkRefusal> {
-        let mut outbound = self.lock();
-        let (up, ports) = outbound.take_up_with_ports()?;
-        if up.generation != generation {
-            return Err(LinkRefusal::Reconnecting);
-        }
-        if up.has_unread_replies() {
-            return Err(LinkRefusal::NoCredit);
-        }
-        ports.begin(None);
-        let sent = up.reply_to_ask(|send| send.reply(request, ports, encode));
-        ports.conclude(&sent);
-        sent?;
-        self.write(outbound);
-        Ok(())
-    }
-
-    fn reply_failed(&self, generation: u32, request: u64, failure: &ReplyFailure) {
-        let mut outbound = self.lock();
-        if let Some(up) = outbound.connection(generation) {
-            up.reply(|send| send.reply_failed(request, failure));
-            self.write(outbound);
-        }
-    }
-
-    fn forget(&self, request: u64) {
-        let ask = self.take_ask(request);
-        if let Some(ask) = ask {
-            ask.lose();
-        }
-    }
-
-    fn pending_asks(&self) -> usize {
-        let mut outbound = self.lock();
-        let pending = outbound.ports.pending();
-        pending.sweep();
-        pending.len()
-    }
-
-    fn bindings(&self) -> usize {
-        self.lock().remotes.len()
-    }
-
-    fn fail(&self, generation: u32, reason: CloseReason) {
-        self.with_connection(generation, |up| up.fail(reason));
-    }
-
-    fn resolve<'a>(
-        &'a self,
-        name: &'a str,
-    ) -> LinkFuture<'a, Result<Option<Resolved>, LinkRefusal>> {
-        Box::pin(async move {
-            let answer = self.ask(name)?;
-            // The sender is dropped when the connection is lost.
-            answer.await.map_err(|_| LinkRefusal::Reconnecting)
-        })
     }
 }

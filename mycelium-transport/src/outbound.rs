@@ -15,7 +15,8 @@ pub(crate) struct Outbound {
     last_generation: u32,
     pub(crate) questions: HashMap<u64, oneshot::Sender<Option<Resolved>>>,
     pub(crate) next_question: u64,
-    /// Signals that wait for the next connection, at most one of each kind for an actor.
+    /// Signals that wait for the next connection, or for the peer to let go of a binding; at most
+    /// one of each kind for an actor.
     signals: Vec<(Arc<Remote>, Signal)>,
     /// The asks that wait for answers, and what else messages are encoded with.
     pub(crate) ports: EncodePorts,
@@ -167,8 +168,60 @@ impl Outbound {
         }
     }
 
-    /// Keeps a signal, and with it the ref, for the next connection.
-    pub(crate) fn keep(&mut self, binding: BindingId, signal: Signal) {
+    /// Asks something of an actor, at once or as soon as it can be.
+    ///
+    /// A stop comes after what was sent before: it waits until the peer has taken that, where the
+    /// binding is being given up. A kill waits for nothing, and takes a binding of its own then.
+    pub(crate) fn signal(&mut self, remote: &Remote, signal: Signal, most_bindings: u32) {
+        match self.take_up() {
+            Ok(up) => {
+                if !up.signal(remote, signal) && !self.kill_beside(remote, signal, most_bindings) {
+                    self.keep(remote.binding(), signal);
+                }
+            }
+            Err(LinkRefusal::Reconnecting) => self.keep(remote.binding(), signal),
+            Err(_) => {}
+        }
+    }
+
+    fn kill_beside(&mut self, remote: &Remote, signal: Signal, most_bindings: u32) -> bool {
+        let State::Up(up) = &mut self.state else {
+            return false;
+        };
+        if signal != Signal::Kill {
+            return false;
+        }
+        let Some(binding) = self.remotes.reserve(most_bindings) else {
+            return false;
+        };
+        self.remotes.pass(binding);
+        up.bind_as(binding, remote);
+        up.send.kill(binding);
+        up.send.unbind(binding);
+        true
+    }
+
+    /// The peer has taken all that was sent through a binding that was given up: a ref that took it
+    /// over may send.
+    pub(crate) fn unbound(&mut self, binding: BindingId) -> Released {
+        self.ports.pending().settle_binding(binding);
+        self.remotes.release(binding);
+        let mut remotes: Vec<_> = self.remotes.get(binding).into_iter().collect();
+        if let State::Up(up) = &mut self.state {
+            let of_binding = |(remote, _): &mut (Arc<Remote>, Signal)| remote.binding() == binding;
+            for (remote, signal) in self.signals.extract_if(.., of_binding) {
+                up.signal(&remote, signal);
+                remotes.push(remote);
+            }
+        }
+        Released {
+            remotes,
+            ..Released::default()
+        }
+    }
+
+    /// Keeps a signal, and with it the ref, until it can be sent.
+    fn keep(&mut self, binding: BindingId, signal: Signal) {
         let is_kept =
             |(other, same): &(Arc<Remote>, Signal)| other.binding() == binding && *same == signal;
         if !self.signals.iter().any(is_kept)
@@ -201,11 +254,15 @@ impl Outbound {
 }
 
 impl Connection {
-    /// Binds the remote's id on this connection, where it is not yet.
+    /// Binds the remote's id on this connection, where it is free: one that the peer has yet to let
+    /// go of is not, and gives no credit until then.
     pub(crate) fn bind(&mut self, remote: &Remote) {
-        if self.send.is_bound(remote.binding()) {
-            return;
+        if self.send.is_free(remote.binding()) {
+            self.bind_as(remote.binding(), remote);
         }
+    }
+
+    fn bind_as(&mut self, binding: BindingId, remote: &Remote) {
         let actor = remote.described();
         let bind = Bind {
             actor: actor.actor,
@@ -213,17 +270,17 @@ impl Connection {
             fingerprint: actor.fingerprint,
             type_name: actor.type_name.clone(),
         };
-        self.send
-            .bind(remote.binding(), &bind, actor.capacity_messages);
+        self.send.bind(binding, &bind, actor.capacity_messages);
     }
 
-    /// Asks something of the remote's actor.
-    pub(crate) fn signal(&mut self, remote: &Remote, signal: Signal) {
+    /// Asks something of the remote's actor; `false` where its binding is being given up.
+    fn signal(&mut self, remote: &Remote, signal: Signal) -> bool {
         self.bind(remote);
         match signal {
             Signal::Stop => self.send.stop(remote.binding()),
             Signal::Kill => self.send.kill(remote.binding()),
         }
+        self.send.is_bound(remote.binding())
     }
 }
 

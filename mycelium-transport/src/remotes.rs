@@ -30,13 +30,18 @@ impl Shown {
 
 enum Slot {
     Free,
-    /// Refs point to the actor.
+    /// A binding of an actor; refs point to it for as long as the remote lives.
     Used {
         shown: Shown,
         remote: Weak<Remote>,
     },
-    /// No ref is left; the peer still has to say that it has taken everything.
-    Leaving,
+    /// No ref is left; the peer still has to say that it has taken everything. A new ref to the
+    /// actor takes the binding over, so that its window is never had twice.
+    Leaving {
+        shown: Shown,
+    },
+    /// As [`Leaving`](Self::Leaving), of a binding that only brought a signal.
+    Passing,
 }
 
 impl Remotes {
@@ -47,14 +52,19 @@ impl Remotes {
 
     /// The `Remote` of an actor, if a ref to it is alive.
     pub(crate) fn find(&self, actor: &Resolved) -> Option<Arc<Remote>> {
-        self.get(*self.by_actor.get(&Shown::of(actor))?)
+        self.get(self.binding_of(actor)?)
+    }
+
+    /// The binding that the peer has, or had and did not let go of, for this actor.
+    pub(crate) fn binding_of(&self, actor: &Resolved) -> Option<BindingId> {
+        self.by_actor.get(&Shown::of(actor)).copied()
     }
 
     /// The `Remote` behind a binding, if a ref to it is alive.
     pub(crate) fn get(&self, binding: BindingId) -> Option<Arc<Remote>> {
         match self.slots.get(index(binding))? {
             Slot::Used { remote, .. } => remote.upgrade(),
-            Slot::Free | Slot::Leaving => None,
+            Slot::Free | Slot::Leaving { .. } | Slot::Passing => None,
         }
     }
 
@@ -80,24 +90,41 @@ impl Remotes {
         self.by_actor.insert(shown, binding);
     }
 
-    /// The last ref is gone. The id stays taken until [`release`](Self::release).
-    pub(crate) fn leave(&mut self, binding: BindingId) {
-        let slot = &mut self.slots[index(binding)];
-        if let Slot::Used { shown, .. } = *slot {
-            *slot = Slot::Leaving;
-            // A later ref to the same actor may have made a binding of its own by now.
-            if self.by_actor.get(&shown) == Some(&binding) {
-                self.by_actor.remove(&shown);
+    /// The last ref is gone. The id stays taken until [`release`](Self::release). Does nothing
+    /// where another remote of the actor has taken the binding over; says whether it did not.
+    pub(crate) fn leave(&mut self, remote: &Remote) -> bool {
+        let slot = &mut self.slots[index(remote.binding())];
+        match slot {
+            Slot::Used {
+                shown,
+                remote: last,
+            } if std::ptr::eq(last.as_ptr(), remote) => {
+                *slot = Slot::Leaving { shown: *shown };
+                true
             }
+            _ => false,
         }
     }
 
-    /// The id of a binding that was left is free again.
+    /// The id reserved for a signal is in use until [`release`](Self::release).
+    pub(crate) fn pass(&mut self, binding: BindingId) {
+        self.slots[index(binding)] = Slot::Passing;
+    }
+
+    /// The peer has let go of a binding: its id is free again, where no ref has taken it over.
     pub(crate) fn release(&mut self, binding: BindingId) {
-        if let Some(slot @ Slot::Leaving) = self.slots.get_mut(index(binding)) {
-            *slot = Slot::Free;
-            self.free.push(binding);
+        let Some(slot) = self.slots.get_mut(index(binding)) else {
+            return;
+        };
+        match slot {
+            Slot::Leaving { shown } => {
+                self.by_actor.remove(shown);
+            }
+            Slot::Passing => {}
+            Slot::Free | Slot::Used { .. } => return,
         }
+        *slot = Slot::Free;
+        self.free.push(binding);
     }
 
     /// The connection is gone: whatever was leaving has left.
@@ -112,7 +139,7 @@ impl Remotes {
     pub(crate) fn living(&self) -> Vec<Arc<Remote>> {
         let living = |slot: &Slot| match slot {
             Slot::Used { remote, .. } => remote.upgrade(),
-            Slot::Free | Slot::Leaving => None,
+            Slot::Free | Slot::Leaving { .. } | Slot::Passing => None,
         };
         self.slots.iter().filter_map(living).collect()
     }

@@ -97,6 +97,12 @@ impl SendHalf {
             .is_some_and(OutboundBinding::is_in_use)
     }
 
+    /// Whether an id may be bound: it never was, or [`handle_unbound`](Self::handle_unbound) has
+    /// come.
+    pub fn is_free(&self, binding: BindingId) -> bool {
+        self.binding(binding).is_none()
+    }
+
     /// Binds an id to an actor of the peer and opens the initial window; messages may follow at
     /// once.
     ///

@@ -117,28 +117,37 @@ where
         self.body = Some(Box::new(body));
     }
 
-    /// What to do next; `None` when there is nothing.
-    fn next_item(&mut self, front: &Front<A::Message>) -> Option<Item<A::Message>> {
+    /// Starts the next step, where there is one; else says how the turn ends.
+    fn start_next(&mut self, front: &Front<A::Message>) -> Option<Turn> {
         if !self.has_started {
             self.has_started = true;
-            return Some(Item::Started);
+            self.start(Item::Started);
+            return None;
         }
         // Read before the mailbox: a stop that comes later waits for the messages before it.
         let is_stopping = front.phase.is_stopping();
-        match self.intake.next(&front.mailbox) {
-            Some(Delivery::Moved(message)) => Some(Item::Message(message)),
-            Some(Delivery::Arrived(message)) => Some(Item::Archived(message)),
-            Some(Delivery::Ended(notice)) => Some(Item::Terminated(notice)),
-            None if is_stopping => Some(self.end_with(front, StopReason::Stopped)),
-            None => None,
-        }
+        let item = match self.intake.next(&front.mailbox) {
+            Some(Delivery::Moved(message)) => Item::Message(message),
+            Some(Delivery::Arrived(message)) => Item::Archived(message),
+            Some(Delivery::Ended(notice)) => Item::Terminated(notice),
+            None if is_stopping => return self.start_stopped(front, StopReason::Stopped),
+            None => return Some(Turn::Idle),
+        };
+        self.start(item);
+        None
     }
 
-    fn end_with(&mut self, front: &Front<A::Message>, reason: StopReason) -> Item<A::Message> {
+    /// Starts `stopped`, the last step; not where a kill has come first.
+    fn start_stopped(&mut self, front: &Front<A::Message>, reason: StopReason) -> Option<Turn> {
         let reason = front.exit.decide(reason).clone();
+        // After the reason: a kill sets its flag first, so whoever meets its reason sees it here.
+        if front.phase.is_killed() {
+            return Some(Turn::Ended(reason));
+        }
         front.close();
         self.ending = Some(reason.clone());
-        Item::Stopped(reason)
+        self.start(Item::Stopped(reason));
+        None
     }
 
     fn start(&mut self, item: Item<A::Message>) {
@@ -174,11 +183,7 @@ where
             (Ok(_), Some(reason)) => Some(Turn::Ended(reason)),
             (Ok(Ok(())), None) => None,
             (Ok(Err(error)), None) => match failed(error) {
-                reason @ StopReason::Failed(_) => {
-                    let item = self.end_with(front, reason);
-                    self.start(item);
-                    None
-                }
+                reason @ StopReason::Failed(_) => self.start_stopped(front, reason),
                 panicked => Some(Turn::Ended(front.exit.decide(panicked).clone())),
             },
         }
@@ -195,11 +200,10 @@ where
             if front.phase.is_killed() {
                 return Turn::Ended(front.exit.decide(StopReason::Killed).clone());
             }
-            if self.running.is_none() {
-                let Some(item) = self.next_item(front) else {
-                    return Turn::Idle;
-                };
-                self.start(item);
+            if self.running.is_none()
+                && let Some(turn) = self.start_next(front)
+            {
+                return turn;
             }
             if let Some(turn) = self.advance(front, cx) {
                 return turn;

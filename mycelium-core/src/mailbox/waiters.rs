@@ -29,18 +29,23 @@ impl Waiters {
         }
     }
 
-    /// Joins the line, or renews the waker of a sender that stands in it.
-    pub(crate) fn wait(&mut self, ticket: &mut Option<Ticket>, waker: &Waker) {
+    /// Joins the line, or renews the waker of a sender that stands in it. Says whether the waker
+    /// is new: a wake-up from before may have gone to nobody, or to another task.
+    pub(crate) fn wait(&mut self, ticket: &mut Option<Ticket>, waker: &Waker) -> bool {
         if let Some(mine) = *ticket
             && let Ok(at) = self.line.binary_search_by_key(&mine, |(other, _)| *other)
         {
-            self.line[at].1.clone_from(waker);
-            return;
+            let is_new = !self.line[at].1.will_wake(waker);
+            if is_new {
+                self.line[at].1.clone_from(waker);
+            }
+            return is_new;
         }
         let mine = Ticket(self.next);
         self.next += 1;
         self.line.push_back((mine, waker.clone()));
         *ticket = Some(mine);
+        true
     }
 
     /// Leaves the line, because the message was taken or the sender gave up.

@@ -310,3 +310,68 @@ fn bindings_that_come_and_go_never_mix_up_their_counts() {
         pair.shutdown().await;
     });
 }
+
+#[test]
+fn a_ref_that_is_found_again_finds_the_window_as_it_was_left() {
+    watched(async {
+        let pair = Pair::start().await;
+        let (actor, mut gate) = gated::<Tick>();
+        let stuck = pair.serve_with("stuck", capacity(16), actor).await;
+        let (window, _) = fill(&stuck, 0, Tick::number);
+        assert_eq!(window, 16);
+        drop(stuck);
+        for _ in 0..5 {
+            let again = find::<Tick>(&pair.client, "stuck").await;
+            let refused = again.try_send(Tick::number(666));
+            assert!(matches!(refused, Err(SendError::Full(_))), "{refused:?}");
+        }
+        let again = find::<Tick>(&pair.client, "stuck").await;
+        let mut waiting = Box::pin(again.send(Tick::number(window)));
+        assert!(poll_once(&mut waiting).await.is_none());
+        gate.open();
+        waiting.await.expect("the actor lives");
+        for sequence in 0..=window {
+            assert_eq!(gate.next().await, Tick::number(sequence));
+        }
+        pair.shutdown().await;
+    });
+}
+
+#[test]
+fn a_ref_that_is_found_again_kills_without_waiting() {
+    watched(async {
+        let pair = Pair::start().await;
+        let (actor, _gate) = gated::<Tick>();
+        let here = offer(&pair.server, "stuck", capacity(16), actor);
+        let stuck = find::<Tick>(&pair.client, "stuck").await;
+        fill(&stuck, 0, Tick::number);
+        drop(stuck);
+        find::<Tick>(&pair.client, "stuck").await.kill();
+        until(|| here.is_closed()).await;
+        let links = pair.client.links();
+        until(|| links.iter().all(|link| link.bindings() == 0)).await;
+        pair.shutdown().await;
+    });
+}
+
+#[test]
+fn a_ref_that_is_found_again_stops_after_what_was_sent_before() {
+    watched(async {
+        let pair = Pair::start().await;
+        let (actor, mut gate) = gated::<Tick>();
+        let here = offer(&pair.server, "stuck", capacity(16), actor);
+        let stuck = find::<Tick>(&pair.client, "stuck").await;
+        let (window, _) = fill(&stuck, 0, Tick::number);
+        drop(stuck);
+        let again = find::<Tick>(&pair.client, "stuck").await;
+        again.stop();
+        pair.round_trip().await;
+        assert!(!here.is_closed(), "what was sent before comes first");
+        gate.open();
+        for sequence in 0..window {
+            assert_eq!(gate.next().await, Tick::number(sequence));
+        }
+        until(|| here.is_closed()).await;
+        pair.shutdown().await;
+    });
+}

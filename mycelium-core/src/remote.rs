@@ -1,0 +1,143 @@
+//! [`Remote`]: an actor of a peer, as all refs of this node to it share it.
+
+use std::{
+    sync::{Arc, OnceLock},
+    task::Context,
+};
+
+use mycelium_wire::{BindingId, EndReason, NodeId, Resolved};
+
+use crate::{
+    StopReason,
+    link::Link,
+    mailbox::waiters::{Ticket, Waiters},
+    sync::{AtomicBool, Mutex, Ordering},
+};
+
+/// An actor of a peer, as all refs of this node to it share it: its binding, and the line of
+/// those who wait for credit.
+///
+/// The credit itself is counted by the link.
+pub struct Remote {
+    pub(crate) link: Arc<dyn Link>,
+    pub(crate) actor: RemoteActor,
+    binding: BindingId,
+    /// Senders that wait for credit or for the link.
+    waiters: Mutex<Waiters>,
+    /// Whether `waiters` may hold somebody: spares senders its lock.
+    is_awaited: AtomicBool,
+    ended: OnceLock<EndReason>,
+}
+
+impl Remote {
+    /// Made by the link, which chooses a binding id that no other actor of the peer has.
+    pub fn new(link: Arc<dyn Link>, described: Resolved, binding: BindingId) -> Self {
+        let actor = RemoteActor {
+            node: link.peer().clone(),
+            described,
+        };
+        Self {
+            link,
+            actor,
+            binding,
+            waiters: Mutex::default(),
+            is_awaited: AtomicBool::new(false),
+            ended: OnceLock::new(),
+        }
+    }
+
+    /// The actor as its node described it.
+    pub fn described(&self) -> &Resolved {
+        &self.actor.described
+    }
+
+    /// The id under which the link binds the actor.
+    pub fn binding(&self) -> BindingId {
+        self.binding
+    }
+
+    /// Lets the first of those who wait try again: there is credit, or the link's state changed.
+    pub fn wake(&self) {
+        let head = self.waiters.lock().head();
+        if let Some(head) = head {
+            head.wake();
+        }
+    }
+
+    /// The actor is gone, or was never there: every send fails from now on.
+    ///
+    /// The link says so under the lock that it sends under, and [wakes](Self::wake) those who wait
+    /// outside of it.
+    pub fn end(&self, reason: EndReason) {
+        // The first reason counts; a second `Ended` of one binding changes nothing.
+        let _ = self.ended.set(reason);
+    }
+
+    /// Why the actor is gone, if the peer has said that it is.
+    pub fn end_reason(&self) -> Option<&EndReason> {
+        self.ended.get()
+    }
+
+    /// Whether a sender with this ticket (or with none yet) may try before all others.
+    pub(crate) fn may_try(&self, ticket: Option<Ticket>) -> bool {
+        !self.is_awaited.load(Ordering::Relaxed) || self.waiters.lock().is_first(ticket)
+    }
+
+    /// Joins the line, and says whether the task is new there.
+    pub(crate) fn wait(&self, ticket: &mut Option<Ticket>, cx: &mut Context<'_>) -> bool {
+        let mut waiters = self.waiters.lock();
+        let is_new = waiters.wait(ticket, cx.waker());
+        self.is_awaited.store(true, Ordering::Relaxed);
+        is_new
+    }
+
+    /// Leaves the line, and lets the next try.
+    pub(crate) fn leave(&self, ticket: &mut Option<Ticket>) {
+        let mut waiters = self.waiters.lock();
+        waiters.leave(ticket);
+        self.is_awaited
+            .store(!waiters.is_empty(), Ordering::Relaxed);
+        let next = waiters.head();
+        drop(waiters);
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        self.link.detach(self);
+    }
+}
+
+/// What a ref says about an actor of another node.
+#[derive(Clone, Debug)]
+pub(crate) struct RemoteActor {
+    pub(crate) node: NodeId,
+    pub(crate) described: Resolved,
+}
+
+impl From<&EndReason> for StopReason {
+    fn from(reason: &EndReason) -> Self {
+        match reason {
+            EndReason::Stopped => Self::Stopped,
+            EndReason::Failed(text) => Self::Failed(text.as_ref().into()),
+            EndReason::Panicked(text) => Self::Panicked(text.as_ref().into()),
+            EndReason::Killed => Self::Killed,
+            _ => Self::NoSuchActor,
+        }
+    }
+}
+
+impl From<&StopReason> for EndReason {
+    fn from(reason: &StopReason) -> Self {
+        match reason {
+            StopReason::Stopped => Self::Stopped,
+            StopReason::Failed(text) => Self::Failed(text.as_ref().into()),
+            StopReason::Panicked(text) => Self::Panicked(text.as_ref().into()),
+            StopReason::Killed | StopReason::NodeDown => Self::Killed,
+            StopReason::NoSuchActor => Self::NoSuchActor,
+        }
+    }
+}

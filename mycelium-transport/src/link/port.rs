@@ -1,0 +1,176 @@
+//! What core asks of a [`PeerLink`]: the sends, and what goes back for what the peer sent.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use mycelium_core::{Encode, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal, Remote};
+use mycelium_wire::{
+    CloseReason, Credit, EndReason, NodeId, ReplyFailure, Resolved, SendRefused, Window,
+};
+
+use super::PeerLink;
+use crate::outbound::Signal;
+
+impl Link for PeerLink {
+    fn peer(&self) -> &NodeId {
+        &self.peer
+    }
+
+    fn kind(&self) -> LinkKind {
+        // Relaxed: see `connect`.
+        if self.is_tcp.load(Ordering::Relaxed) {
+            LinkKind::Tcp
+        } else {
+            LinkKind::Unix
+        }
+    }
+
+    fn attach(self: Arc<Self>, actor: Resolved) -> Result<Arc<Remote>, LinkRefusal> {
+        let mut outbound = self.lock();
+        if let Some(down) = outbound.down() {
+            drop(outbound);
+            return Err(self.as_of_now(down.into()));
+        }
+        if let Some(remote) = outbound.remotes.find(&actor) {
+            return Ok(remote);
+        }
+        let left = outbound.remotes.binding_of(&actor);
+        if let (Some(left), Some(up)) = (left, outbound.up()) {
+            // Its last ref is on its way out.
+            up.send.unbind(left);
+        }
+        let binding = left.or_else(|| outbound.remotes.reserve(self.limits.bindings));
+        let binding = binding.ok_or(LinkRefusal::TooManyBindings)?;
+        let link = Arc::clone(&self) as Arc<dyn Link>;
+        let remote = Arc::new(Remote::new(link, actor, binding));
+        outbound.remotes.insert(binding, &remote);
+        self.write(outbound);
+        Ok(remote)
+    }
+
+    fn try_send(&self, remote: &Remote, encode: Encode<'_>) -> Result<(), LinkRefusal> {
+        let mut outbound = self.lock();
+        if remote.end_reason().is_some() {
+            return Err(LinkRefusal::ActorDown);
+        }
+        let (up, ports) = match outbound.take_up_with_ports() {
+            Ok(taken) => taken,
+            Err(refusal) => {
+                drop(outbound);
+                return Err(self.as_of_now(refusal));
+            }
+        };
+        up.bind(remote);
+        ports.begin(Some(remote.binding()));
+        let sent = up.send.send(remote.binding(), ports, encode);
+        ports.conclude(&sent);
+        // Also where the message was refused: it may have been the binding's first.
+        self.write(outbound);
+        match sent {
+            Ok(()) => Ok(()),
+            Err(SendRefused::Wire(error)) => Err(error.into()),
+            Err(_) => Err(LinkRefusal::NoCredit),
+        }
+    }
+
+    fn refusal(&self) -> Option<LinkRefusal> {
+        let refusal = self.lock().take_up().err();
+        refusal.map(|refusal| self.as_of_now(refusal))
+    }
+
+    fn stop(&self, remote: &Remote) {
+        self.signal(remote, Signal::Stop);
+    }
+
+    fn kill(&self, remote: &Remote) {
+        self.signal(remote, Signal::Kill);
+    }
+
+    fn detach(&self, remote: &Remote) {
+        let mut outbound = self.lock();
+        if !outbound.remotes.leave(remote) {
+            return;
+        }
+        let binding = remote.binding();
+        match outbound.up() {
+            Some(up) if !up.send.is_free(binding) => {
+                up.send.unbind(binding);
+                self.write(outbound);
+            }
+            _ => outbound.remotes.release(binding),
+        }
+    }
+
+    fn bound(&self, inbound: InboundBinding, window: Window) {
+        self.tell(inbound, |send| send.bound(inbound.binding, window));
+    }
+
+    fn credit(&self, inbound: InboundBinding, credit: Credit) {
+        self.tell(inbound, |send| send.credit(inbound.binding, credit));
+    }
+
+    fn unbound(&self, inbound: InboundBinding) {
+        self.tell(inbound, |send| send.unbound(inbound.binding));
+    }
+
+    fn ended(&self, inbound: InboundBinding, reason: &EndReason) {
+        self.tell(inbound, |send| send.ended(inbound.binding, reason));
+    }
+
+    fn reply(&self, generation: u32, request: u64, encode: Encode<'_>) -> Result<(), LinkRefusal> {
+        let mut outbound = self.lock();
+        let (up, ports) = outbound.take_up_with_ports()?;
+        if up.generation != generation {
+            return Err(LinkRefusal::Reconnecting);
+        }
+        if up.has_unread_replies() {
+            return Err(LinkRefusal::NoCredit);
+        }
+        ports.begin(None);
+        let sent = up.reply_to_ask(|send| send.reply(request, ports, encode));
+        ports.conclude(&sent);
+        sent?;
+        self.write(outbound);
+        Ok(())
+    }
+
+    fn reply_failed(&self, generation: u32, request: u64, failure: &ReplyFailure) {
+        let mut outbound = self.lock();
+        if let Some(up) = outbound.connection(generation) {
+            up.reply(|send| send.reply_failed(request, failure));
+            self.write(outbound);
+        }
+    }
+
+    fn forget(&self, request: u64) {
+        let ask = self.take_ask(request);
+        if let Some(ask) = ask {
+            ask.lose();
+        }
+    }
+
+    fn pending_asks(&self) -> usize {
+        let mut outbound = self.lock();
+        let pending = outbound.ports.pending();
+        pending.sweep();
+        pending.len()
+    }
+
+    fn bindings(&self) -> usize {
+        self.lock().remotes.len()
+    }
+
+    fn fail(&self, generation: u32, reason: CloseReason) {
+        self.with_connection(generation, |up| up.fail(reason));
+    }
+
+    fn resolve<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> LinkFuture<'a, Result<Option<Resolved>, LinkRefusal>> {
+        Box::pin(async move {
+            let answer = self.ask(name)?;
+            // The sender is dropped when the connection is lost.
+            answer.await.map_err(|_| LinkRefusal::Reconnecting)
+        })
+    }
+}
