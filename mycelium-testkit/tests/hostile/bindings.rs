@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use mycelium::{
     prelude::*,
-    wire::{Check, Event, ExportKey, FrameKind, Resolved},
+    wire::{Bind, BindingId, Check, Event, ExportKey, FrameKind, ReplyFailure, Resolved},
 };
 use mycelium_testkit::{
     Reach,
@@ -22,6 +22,7 @@ over_sockets!(
     bytes_beyond_the_window_are_refused,
     keys_that_open_nothing_are_tried_in_vain,
     questions_whose_answers_are_not_read_end_the_link,
+    answers_that_are_not_read_are_refused_beyond_a_bound,
 );
 
 fn capacity(messages: usize) -> SpawnOptions {
@@ -194,5 +195,76 @@ async fn questions_whose_answers_are_not_read_end_the_link(reach: Reach) {
     let question = Forged::of(FrameKind::Resolve).payload(*b"echo");
     let questions = question.sealed(peer.check()).repeat(1_000);
     drown(&victim, &mut peer, &questions, "TooManyQuestions").await;
+    victim.end().await;
+}
+
+/// A reply port as it travels.
+#[message]
+struct Port {
+    request: u64,
+    fingerprint: u64,
+    remaining_ns: u64,
+}
+
+/// `Ping` as its archive is laid out, with ports that no ask is behind.
+#[message]
+enum PortlessPing {
+    Twice { number: u64, reply: Port },
+    Long { bytes: u32, reply: Port },
+    Longs { reply: Port },
+}
+
+async fn answers_that_are_not_read_are_refused_beyond_a_bound(reach: Reach) {
+    const ASKS: u64 = 100;
+    let victim = Victim::start(reach).await;
+    let mut peer = Peer::link(&victim.address).await;
+    let actor = resolve(&mut peer, "echo").await;
+    let id = BindingId::from_u32(0);
+    let ask = PortlessPing::Long {
+        bytes: 1_000_000,
+        reply: Port {
+            request: 1,
+            fingerprint: <Vec<u8> as Wire>::FINGERPRINT,
+            remaining_ns: u64::MAX,
+        },
+    };
+    let bind = Bind {
+        actor: actor.actor,
+        key: actor.key,
+        fingerprint: actor.fingerprint,
+        type_name: actor.type_name.clone(),
+    };
+    peer.tell(|half| half.bind(id, &bind, 1_024)).await;
+    let window = peer
+        .hear_until(|event| match event {
+            Event::Bound { window, .. } => Some(window),
+            _ => None,
+        })
+        .await;
+    peer.tell(|half| {
+        half.handle_bound(id, window).expect("it is the first");
+        for _ in 0..ASKS {
+            half.send(id, &mut (), &mut |encoder| encoder.encode(&ask))
+                .expect("the window holds them");
+        }
+    })
+    .await;
+    victim.has_answered(ASKS).await;
+    let (mut answered, mut refused) = (0, 0);
+    while answered + refused < ASKS {
+        peer.hear_until(|event| {
+            match event {
+                Event::Reply { .. } => answered += 1,
+                Event::ReplyFailed { failure, .. } => {
+                    assert!(matches!(failure, ReplyFailure::Refused(_)), "{failure}");
+                    refused += 1;
+                }
+                _ => return None,
+            }
+            Some(())
+        })
+        .await;
+    }
+    assert!(refused > 0, "{ASKS} MB were kept for a peer that read none");
     victim.end().await;
 }

@@ -17,11 +17,24 @@ const GRACE: Duration = Duration::from_mins(2);
 /// What the victim's actor is asked.
 #[message]
 pub(crate) enum Ping {
-    Twice { number: u64, reply: ReplyTo<u64> },
-    Long { bytes: u32, reply: ReplyTo<Vec<u8>> },
+    Twice {
+        number: u64,
+        reply: ReplyTo<u64>,
+    },
+    Long {
+        bytes: u32,
+        reply: ReplyTo<Vec<u8>>,
+    },
+    /// How many long ones there were.
+    Longs {
+        reply: ReplyTo<u64>,
+    },
 }
 
-struct Echo;
+#[derive(Default)]
+struct Echo {
+    longs: u64,
+}
 
 impl Actor for Echo {
     type Message = Ping;
@@ -29,7 +42,11 @@ impl Actor for Echo {
     async fn handle(&mut self, ping: Ping, _cx: &mut Context<Self>) -> ActorResult {
         match ping {
             Ping::Twice { number, reply } => reply.send(2 * number),
-            Ping::Long { bytes, reply } => reply.send(vec![7; bytes as usize]),
+            Ping::Long { bytes, reply } => {
+                reply.send(vec![7; bytes as usize]);
+                self.longs += 1;
+            }
+            Ping::Longs { reply } => reply.send(self.longs),
         }
         Ok(())
     }
@@ -66,7 +83,7 @@ impl Victim {
         let dir = private_dir();
         let node = able(reach, "victim", &dir).start().await;
         let node = node.expect("the node starts");
-        node.register("echo", &node.spawn(Echo))
+        node.register("echo", &node.spawn(Echo::default()))
             .expect("the name is free");
         let address = node.addresses().remove(0);
         let honest = able(reach, "honest", &dir).peer(address.clone());
@@ -97,6 +114,14 @@ impl Victim {
         let ask = self.echo.ask(|reply| Ping::Twice { number: 4, reply });
         let answer = ask.timeout(Duration::from_hours(1)).await;
         assert_eq!(answer.expect("the node is well"), 8);
+    }
+
+    /// Waits until the node's actor has answered so many long pings.
+    pub(crate) async fn has_answered(&self, longs: u64) {
+        let longs_so_far = || self.echo.ask(|reply| Ping::Longs { reply });
+        while longs_so_far().await.expect("the node is well") < longs {
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(crate) async fn end(self) {
