@@ -55,7 +55,9 @@ pub use crate::{
     extensions::Extensions,
     inbound::Inbound,
     inbox::Inbox,
-    link::{DecodePorts, Encode, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal},
+    link::{
+        DecodePorts, Encode, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal, LinkStats,
+    },
     local_ref::LocalRef,
     message::Message,
     node::{NameTable, Names, Node, ShutdownTimeout},

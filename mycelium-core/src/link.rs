@@ -11,8 +11,8 @@ use std::{
 };
 
 use mycelium_wire::{
-    BindingId, CloseReason, Credit, Encoder, EndReason, NodeId, ReplyFailure, Resolved, Window,
-    WireError,
+    BindingId, CloseReason, Credit, Encoder, EndReason, NodeId, ReplyFailure, Resolved, Totals,
+    Window, WireError,
 };
 
 use crate::{Node, Remote};
@@ -37,6 +37,39 @@ pub struct InboundBinding {
     pub generation: u32,
     /// The id the peer chose.
     pub binding: BindingId,
+}
+
+/// What became of the messages that this node sent over a link.
+///
+/// At any time `accepted = confirmed + refused + unknown + in_flight`; the peer handled at least
+/// `confirmed` of them and at most `confirmed + unknown`, once nothing is in flight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkStats {
+    /// Sends that answered `Ok`.
+    pub accepted: u64,
+    /// Messages that a handler took.
+    pub confirmed: u64,
+    /// Messages that were discarded: their actor was gone.
+    pub refused: u64,
+    /// Messages that were in flight when a connection was lost.
+    pub unknown: u64,
+    /// Messages of which the peer has said nothing yet.
+    pub in_flight: u64,
+}
+
+impl LinkStats {
+    /// Adds what went over one connection.
+    pub fn add(&mut self, connection: Totals) {
+        self.accepted += connection.accepted;
+        self.confirmed += connection.confirmed;
+        self.refused += connection.refused;
+        self.in_flight += connection.in_flight;
+    }
+
+    /// The connection is lost: nobody will hear of what was in flight.
+    pub fn lose(&mut self) {
+        self.unknown += std::mem::take(&mut self.in_flight);
+    }
 }
 
 /// Why a link did not take a message, a signal or a question.
@@ -162,6 +195,9 @@ pub trait Link: Send + Sync + 'static {
     /// How many actors of the peer this node is bound to; 0 once no ref to them is left and the
     /// peer has taken all that was sent.
     fn bindings(&self) -> usize;
+
+    /// What became of the messages that went over the link, over all of its connections.
+    fn stats(&self) -> LinkStats;
 
     /// Closes the connection of this generation, because the peer broke the protocol on it.
     fn fail(&self, generation: u32, reason: CloseReason);

@@ -13,7 +13,7 @@ use std::{
 use allocation_counter::measure;
 use mycelium_core::{
     ActorRef, DeadLetterNotice, Encode, Inbound, InboundBinding, Inbox, Link, LinkFuture, LinkKind,
-    LinkRefusal, LocalRef, Node, Remote, SpawnOptions, StopReason,
+    LinkRefusal, LinkStats, LocalRef, Node, Remote, SpawnOptions, StopReason,
 };
 use mycelium_wire::{
     Bind, BindingId, Check, CloseReason, Credit, EndReason, FrameDecoder, FrameKind, Header,
@@ -112,6 +112,10 @@ impl Link for Peer {
 
     fn pending_asks(&self) -> usize {
         0
+    }
+
+    fn stats(&self) -> LinkStats {
+        LinkStats::default()
     }
 
     fn bindings(&self) -> usize {

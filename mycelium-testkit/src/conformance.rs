@@ -189,5 +189,6 @@ suite! {
         a_link_that_was_cut_neither_reorders_nor_repeats,
         while_a_link_is_lost_sends_wait_and_tries_give_their_message_back,
         an_ask_under_way_fails_with_its_connection,
+        what_a_cut_leaves_unknown_bounds_what_was_handled,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, mem, sync::Arc};
 
-use mycelium_core::{EncodePorts, LinkRefusal, PendingAsk, Remote};
+use mycelium_core::{EncodePorts, LinkRefusal, LinkStats, PendingAsk, Remote};
 use mycelium_wire::{Bind, BindingId, NodeId, Resolved};
 use tokio::sync::oneshot;
 
@@ -13,6 +13,8 @@ pub(crate) struct Outbound {
     state: State,
     pub(crate) remotes: Remotes,
     last_generation: u32,
+    /// What went over the connections before.
+    past: LinkStats,
     pub(crate) questions: HashMap<u64, oneshot::Sender<Option<Resolved>>>,
     pub(crate) next_question: u64,
     /// Signals that wait for the next connection, or for the peer to let go of a binding; at most
@@ -75,6 +77,7 @@ impl Outbound {
             state: State::Reconnecting,
             remotes: Remotes::default(),
             last_generation: 0,
+            past: LinkStats::default(),
             questions: HashMap::new(),
             next_question: 0,
             signals: Vec::new(),
@@ -142,6 +145,15 @@ impl Outbound {
             State::Up(connection) => Some(connection),
             State::Reconnecting | State::Down(_) => None,
         }
+    }
+
+    /// What became of the messages that were sent.
+    pub(crate) fn stats(&self) -> LinkStats {
+        let mut stats = self.past;
+        if let State::Up(up) = &self.state {
+            stats.add(up.send.totals());
+        }
+        stats
     }
 
     /// The connection, or why nothing can be sent.
@@ -246,6 +258,8 @@ impl Outbound {
         self.questions.clear();
         self.remotes.release_all();
         let unknown = lost.send.totals().in_flight;
+        self.past.add(lost.send.totals());
+        self.past.lose();
         if unknown > 0 {
             tracing::warn!(%peer, unknown, "a connection was lost with messages in flight");
         }

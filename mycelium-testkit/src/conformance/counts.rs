@@ -2,17 +2,17 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use mycelium::{DeadLetterNotice, DeadLetters, prelude::*};
+use mycelium::{DeadLetterNotice, DeadLetters, LinkStats, prelude::*};
 use tokio::{
     sync::{Semaphore, mpsc},
-    task::JoinSet,
+    task::{self, JoinSet},
 };
 
 use super::actors::{Tick, capacity, fill, refusal};
 use crate::bed::Bed;
 
 /// Fails at the message of this sequence, or after so many; starts when it is let.
-struct Mortal {
+pub(super) struct Mortal {
     fails_after: usize,
     start: Arc<Semaphore>,
     handled: mpsc::UnboundedSender<Tick>,
@@ -37,7 +37,9 @@ impl Actor for Mortal {
     }
 }
 
-fn mortal(fails_after: usize) -> (Mortal, Arc<Semaphore>, mpsc::UnboundedReceiver<Tick>) {
+pub(super) fn mortal(
+    fails_after: usize,
+) -> (Mortal, Arc<Semaphore>, mpsc::UnboundedReceiver<Tick>) {
     let start = Arc::new(Semaphore::new(0));
     let (sender, handled) = mpsc::unbounded_channel();
     let actor = Mortal {
@@ -119,9 +121,31 @@ pub(super) async fn no_message_is_both_handled_and_given_back(bed: &Bed) {
         assert!(!once.contains(&key(tick)), "{tick:?}");
     }
     let lost = accepted - handled.len() as u64;
-    if bed.reach().is_local() && lost > 0 {
-        let reason = StopReason::Failed("enough".into());
-        let left = letters(&mut dead_letters, &ticks, &reason).await;
-        assert_eq!(left as u64, lost);
+    if bed.reach().is_local() {
+        if lost > 0 {
+            let reason = StopReason::Failed("enough".into());
+            let left = letters(&mut dead_letters, &ticks, &reason).await;
+            assert_eq!(left as u64, lost);
+        }
+    } else {
+        let expected = LinkStats {
+            accepted,
+            confirmed: 1_000,
+            refused: lost,
+            ..LinkStats::default()
+        };
+        assert_eq!(at_rest(bed, ticks).await, expected);
     }
+}
+
+/// What became of the messages to an actor, once no ref to it is left and the link is quiet.
+pub(super) async fn at_rest(bed: &Bed, ticks: ActorRef<Tick>) -> LinkStats {
+    drop(ticks);
+    let [link] = &bed.near.links()[..] else {
+        panic!("one link");
+    };
+    while link.bindings() > 0 {
+        task::yield_now().await;
+    }
+    link.stats()
 }

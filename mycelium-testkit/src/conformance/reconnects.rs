@@ -3,7 +3,10 @@
 use mycelium::prelude::*;
 use tokio::{sync::mpsc, task};
 
-use super::actors::{Desk, LIVES, PATIENCE, Question, Tick, poll_once, probe};
+use super::{
+    actors::{Desk, LIVES, PATIENCE, Question, Tick, poll_once, probe},
+    counts::{at_rest, mortal},
+};
 use crate::bed::Bed;
 
 /// Handles on until this tick has come; none comes before one that was sent later.
@@ -89,4 +92,38 @@ pub(super) async fn an_ask_under_way_fails_with_its_connection(bed: &Bed) {
     desk.send(Question::AnswerKept).await.expect(LIVES);
     let answer = desk.ask(|reply| Question::Double { number, reply });
     assert_eq!(answer.timeout(PATIENCE).await.expect(LIVES), 2);
+}
+
+pub(super) async fn what_a_cut_leaves_unknown_bounds_what_was_handled(bed: &Bed) {
+    const CUTS: u64 = 5;
+    const EACH: u64 = 500;
+    let (actor, start, mut handled) = mortal(usize::MAX);
+    let ticks = bed.place(actor).await;
+    let mut sent = 0;
+    for cut in 1..=CUTS {
+        for _ in 0..EACH {
+            ticks.send(Tick::number(sent)).await.expect(LIVES);
+            sent += 1;
+        }
+        bed.proxy().cut_and_await_redial().await;
+        if cut == 1 {
+            let unknown = bed.near.links()[0].stats().unknown;
+            assert_eq!(unknown, EACH, "the actor has taken none");
+            start.add_permits(1);
+        }
+    }
+    ticks.stop();
+    let mut count = 0;
+    while handled.recv().await.is_some() {
+        count += 1;
+    }
+    let stats = at_rest(bed, ticks).await;
+    assert_eq!((stats.accepted, stats.in_flight), (sent, 0), "{stats:?}");
+    let known = stats.confirmed + stats.refused + stats.unknown;
+    assert_eq!(known, sent, "{stats:?}");
+    let most = stats.confirmed + stats.unknown;
+    assert!(
+        (stats.confirmed..=most).contains(&count),
+        "{count}: {stats:?}"
+    );
 }

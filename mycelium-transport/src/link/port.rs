@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use mycelium_core::{Encode, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal, Remote};
+use mycelium_core::{
+    Encode, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal, LinkStats, Remote,
+};
 use mycelium_wire::{
     CloseReason, Credit, EndReason, NodeId, ReplyFailure, Resolved, SendRefused, Window,
 };
@@ -157,6 +159,10 @@ impl Link for PeerLink {
 
     fn bindings(&self) -> usize {
         self.lock().remotes.len()
+    }
+
+    fn stats(&self) -> LinkStats {
+        self.lock().stats()
     }
 
     fn fail(&self, generation: u32, reason: CloseReason) {
