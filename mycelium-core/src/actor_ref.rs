@@ -18,7 +18,7 @@ use mycelium_wire::ActorId;
 use tokio::{task::coop, time};
 
 use crate::{
-    Ask, AskError, LocalRef, Message, RemoteRef, ReplyTo, SendError,
+    Ask, AskError, LocalRef, Message, RemoteRef, ReplyTo, SendError, StopReason, WatchError,
     ask::ask_blocking,
     block_on::block_on,
     mailbox::{entry::Entry, waiters::Ticket},
@@ -67,7 +67,7 @@ pub enum ActorRef<M> {
     Local(LocalRef<M>),
     /// In another process of this host, over a Unix socket.
     Unix(RemoteRef<M>),
-    /// On another host, over TCP.
+    /// In another process, over TCP.
     Tcp(RemoteRef<M>),
 }
 
@@ -92,6 +92,12 @@ impl<M: Message> ActorRef<M> {
     /// # Ordering
     ///
     /// Messages of one sender to one actor arrive in the order of their sends.
+    ///
+    /// # Deadlocks
+    ///
+    /// A handler that sends to its own actor, or round a cycle of actors, may wait for room that
+    /// only it could make. Use [`try_send`](Self::try_send) or
+    /// [`send_timeout`](Self::send_timeout) there.
     pub fn send(&self, message: M) -> SendFuture<'_, M> {
         SendFuture {
             to: self,
@@ -118,6 +124,10 @@ impl<M: Message> ActorRef<M> {
     /// # Errors
     ///
     /// [`SendError::Timeout`], and those of [`send`](Self::send).
+    ///
+    /// # Panics
+    ///
+    /// Where it is awaited outside a tokio runtime with timers.
     ///
     /// # Cancel safety
     ///
@@ -158,6 +168,10 @@ impl<M: Message> ActorRef<M> {
     ///
     /// [`AskError`]. Whoever waits for room when the time is up gets the message back.
     ///
+    /// # Panics
+    ///
+    /// Where it is awaited outside a tokio runtime with timers.
+    ///
     /// # Cancel safety
     ///
     /// A dropped future gives the ask up; the message may have been sent.
@@ -185,6 +199,9 @@ impl<M: Message> ActorRef<M> {
     }
 
     /// Ends the actor once it has handled what was sent before. Does not wait for it.
+    ///
+    /// Does nothing where a send would fail: the actor or its node is gone, or out of reach. While
+    /// the link is dialled again, the request waits for it.
     pub fn stop(&self) {
         match self {
             Self::Local(local) => local.stop(),
@@ -193,7 +210,7 @@ impl<M: Message> ActorRef<M> {
     }
 
     /// Ends the actor at its next await, without handling what its mailbox holds. Does not wait
-    /// for it.
+    /// for it. Does nothing where [`stop`](Self::stop) does nothing.
     pub fn kill(&self) {
         match self {
             Self::Local(local) => local.kill(),
@@ -215,6 +232,48 @@ impl<M: Message> ActorRef<M> {
         match self {
             Self::Local(local) => local.is_closed(),
             Self::Unix(remote) | Self::Tcp(remote) => remote.is_ended(),
+        }
+    }
+
+    /// Why the actor is gone, once it is.
+    ///
+    /// # Errors
+    ///
+    /// [`WatchError::NotLocal`] for an actor of another node.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: call it again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mycelium_core::{Actor, ActorResult, Context, Node, StopReason};
+    ///
+    /// struct Clerk;
+    ///
+    /// impl Actor for Clerk {
+    ///     type Message = u64;
+    ///
+    ///     async fn handle(&mut self, order: u64, _cx: &mut Context<Self>) -> ActorResult {
+    ///         println!("order {order}");
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let node = Node::builder("desk").start().await?;
+    /// let clerk = node.spawn(Clerk);
+    /// clerk.send(7).await?;
+    /// clerk.stop();
+    /// assert_eq!(clerk.ended().await?, StopReason::Stopped);
+    /// # Ok(()) }
+    /// ```
+    pub async fn ended(&self) -> Result<StopReason, WatchError> {
+        match self {
+            Self::Local(local) => Ok(local.ended().await),
+            Self::Unix(_) | Self::Tcp(_) => Err(WatchError::NotLocal),
         }
     }
 

@@ -52,7 +52,7 @@ pub enum AskError<M> {
     /// The message was not accepted, and comes back: for want of room in time, or because the
     /// actor, its node or the link is gone.
     NotSent(SendError<M>),
-    /// The port was dropped unanswered: the handler failed, or chose not to answer.
+    /// The port was dropped unanswered: the handler failed or panicked, or chose not to answer.
     NoReply,
     /// The deadline passed; the message may have been handled.
     Timeout,

@@ -1,6 +1,6 @@
 //! [`NodeBuilder`]: what a node is made of before it starts.
 
-use std::{any::Any, error::Error, pin::Pin};
+use std::{any::Any, error::Error, fmt, pin::Pin, time::Duration};
 
 use mycelium_wire::{InvalidNodeName, NodeId};
 use tokio::runtime::Handle;
@@ -31,7 +31,9 @@ pub trait Plugin: Any + Send {
 }
 
 /// Why a node did not start.
-#[derive(Debug, thiserror::Error)]
+///
+/// `Debug` says what `Display` does: it is what a `main` that answers the error prints.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The name cannot be a node's.
@@ -47,8 +49,14 @@ pub enum StartError {
     )]
     PanicAborts,
     /// A part of the node, such as a listener, did not start.
-    #[error("a part of the node did not start")]
-    Plugin(#[source] PluginError),
+    #[error(transparent)]
+    Plugin(PluginError),
+}
+
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
 }
 
 impl NodeBuilder {
@@ -86,6 +94,10 @@ impl NodeBuilder {
     ///
     /// [`StartError`]; nothing is left running then.
     ///
+    /// # Panics
+    ///
+    /// On a runtime without timers: build it with `enable_all`.
+    ///
     /// # Cancel safety
     ///
     /// A dropped future leaves no node, but parts that had started run until the process ends.
@@ -98,6 +110,9 @@ impl NodeBuilder {
             Some(runtime) => runtime,
             None => Handle::try_current().map_err(|_| StartError::NoRuntime)?,
         };
+        let timers = runtime.enter();
+        drop(tokio::time::sleep(Duration::ZERO));
+        drop(timers);
         let node = Node::new(id, runtime);
         for plugin in self.plugins {
             if let Err(error) = plugin.start(&node).await {

@@ -8,16 +8,12 @@ use std::{
 
 use futures_core::Stream;
 use mycelium_wire::ActorId;
-use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     Actor, ActorRef, Attachment, LocalRef, Message, Node, SpawnOptions, StopReason, Timer,
-    WatchError, beside::run_beside, cell::Control, watch::Watches,
+    TooMuchWork, WatchError, beside::run_beside, blocking::Blocking, cell::Control, watch::Watches,
 };
-
-/// How much work of one actor may be in the blocking pool at a time.
-const BLOCKING_WORKS: usize = 32;
 
 /// The actor's view of itself and its node.
 pub struct Context<A: Actor> {
@@ -26,8 +22,8 @@ pub struct Context<A: Actor> {
     watches: Watches,
     /// Swept of those that are gone whenever it would grow.
     children: Vec<Weak<dyn Control>>,
-    /// The places for work in the blocking pool; made when there is some.
-    blocking: OnceLock<Arc<Semaphore>>,
+    /// Made when there is work for the blocking pool.
+    blocking: OnceLock<Blocking>,
 }
 
 impl<A: Actor> Context<A> {
@@ -115,12 +111,11 @@ impl<A: Actor> Context<A> {
 
     /// Sends this actor a message after a while; it waits for room like any other.
     pub fn send_after(&self, after: Duration, message: A::Message) -> Timer {
-        let ended = self.me.0.front.ending();
-        Timer::once(&self.node, ended, self.actor_ref(), after, message)
+        Timer::once(&self.node, &self.me, after, message)
     }
 
     /// Sends this actor a message every `period`, the first after one period. While it lags,
-    /// ticks are skipped.
+    /// ticks are skipped. A panic in `make` ends the actor as one in a handler would.
     ///
     /// # Panics
     ///
@@ -131,8 +126,7 @@ impl<A: Actor> Context<A> {
         make: impl FnMut() -> A::Message + Send + 'static,
     ) -> Timer {
         assert!(!period.is_zero(), "an interval has a length");
-        let ended = self.me.0.front.ending();
-        Timer::each(&self.node, ended, self.actor_ref(), period, make)
+        Timer::each(&self.node, &self.me, period, make)
     }
 
     /// Feeds a stream into this actor's mailbox.
@@ -221,12 +215,16 @@ impl<A: Actor> Context<A> {
     /// and sends this actor what comes of it.
     ///
     /// Returns once the work has its place: an actor has 32 of them, and waits here while all are
-    /// taken, so that work never piles up without bound. The result waits for room in the mailbox
-    /// like any message.
+    /// taken. The result waits for room in the mailbox like any message.
     ///
     /// A panic in the work, or in `map`, ends the actor as one in a handler would. When the actor
     /// is asked to stop, or ends, work that has not begun is dropped, and the result of work that
     /// has is: a thread cannot be interrupted, and nothing waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`TooMuchWork`] while 1,024 works of this actor are under way or wait for room with their
+    /// results: handle some of these first.
     ///
     /// # Cancel safety
     ///
@@ -251,7 +249,7 @@ impl<A: Actor> Context<A> {
     ///         match message {
     ///             Loader::Load(path) => {
     ///                 let read = || std::fs::read_to_string(path);
-    ///                 cx.spawn_blocking(read, Loader::Loaded).await;
+    ///                 cx.spawn_blocking(read, Loader::Loaded).await?;
     ///             }
     ///             Loader::Loaded(text) => println!("{} bytes", text?.len()),
     ///         }
@@ -269,11 +267,11 @@ impl<A: Actor> Context<A> {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
         map: impl FnOnce(T) -> A::Message + Send + 'static,
-    ) {
-        let places = self
-            .blocking
-            .get_or_init(|| Arc::new(Semaphore::new(BLOCKING_WORKS)));
-        let place = Arc::clone(places).acquire_owned().await;
+    ) -> Result<(), TooMuchWork> {
+        let blocking = self.blocking.get_or_init(Blocking::default);
+        let result = Arc::clone(&blocking.results).try_acquire_owned();
+        let result = result.map_err(|_| TooMuchWork)?;
+        let place = Arc::clone(&blocking.places).acquire_owned().await;
         let runtime = self.node.runtime();
         // The place is free when the work is done, not when its result has found room: a handler
         // that waits for a place would keep that room from ever being there.
@@ -284,6 +282,7 @@ impl<A: Actor> Context<A> {
         let working = AbortOnDropHandle::new(working);
         let to = self.actor_ref();
         run_beside(&self.node, &self.me, async move {
+            let _result = result;
             match working.await {
                 // An actor that is gone has no use for it.
                 Ok(result) => drop(to.send(map(result)).await),
@@ -294,6 +293,7 @@ impl<A: Actor> Context<A> {
                 }
             }
         });
+        Ok(())
     }
 
     /// A notice is told only where its watch still stands, and ends it.

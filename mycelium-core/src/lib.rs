@@ -14,6 +14,7 @@ mod attachment;
 mod bell;
 mod beside;
 mod block_on;
+mod blocking;
 mod builder;
 mod cell;
 mod context;
@@ -48,6 +49,7 @@ pub use crate::{
     archived::Archived,
     ask::{Ask, AskError},
     attachment::Attachment,
+    blocking::TooMuchWork,
     builder::{NodeBuilder, Plugin, PluginError, StartError, Starting},
     context::Context,
     dead_letter::{DeadLetter, DeadLetterNotice, DeadLetters},

@@ -7,11 +7,13 @@ use std::{
 };
 
 use mycelium_wire::ActorId;
+use tokio::sync::oneshot;
 
 use crate::{
     Message, SendError, StopReason,
-    cell::{Control, LocalCell},
+    cell::{Control, LocalCell, Mourner},
     mailbox::{entry::Entry, local::Push, waiters::Ticket},
+    sync::Mutex,
 };
 
 /// A ref to an actor of this process: messages are moved into its mailbox.
@@ -60,9 +62,24 @@ impl<M: Message> LocalRef<M> {
         self.0.kill();
     }
 
+    /// Why the actor is gone, once it is.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: call it again.
+    pub fn ended(&self) -> impl Future<Output = StopReason> + Send + 'static {
+        let (watch, told) = EndWatch::new();
+        self.0.front.exit.tell(Arc::downgrade(&watch) as _);
+        async move {
+            // Held until then: the actor keeps nothing of one that is dropped.
+            let _watch = watch;
+            told.await.expect("an actor's end is told")
+        }
+    }
+
     /// Calls `hook` once, when the actor is gone for good; at once if it is.
     ///
-    /// The hook runs on the task that ends the actor: it must not block.
+    /// The hook is kept until then, and runs on the task that ends the actor: it must not block.
     pub fn on_end(&self, hook: impl FnOnce(&StopReason) + Send + 'static) {
         self.0.front.exit.on_end(hook);
     }
@@ -105,5 +122,24 @@ impl<M> Clone for LocalRef<M> {
 impl<M> fmt::Debug for LocalRef<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "LocalRef({})", self.0.front.id)
+    }
+}
+
+/// Someone who waits for an actor's end.
+struct EndWatch(Mutex<Option<oneshot::Sender<StopReason>>>);
+
+impl EndWatch {
+    fn new() -> (Arc<Self>, oneshot::Receiver<StopReason>) {
+        let (tell, told) = oneshot::channel();
+        (Arc::new(Self(Mutex::new(Some(tell)))), told)
+    }
+}
+
+impl Mourner for EndWatch {
+    fn actor_ended(&self, reason: &StopReason) {
+        if let Some(tell) = self.0.lock().take() {
+            // Whoever asked may have left.
+            let _ = tell.send(reason.clone());
+        }
     }
 }

@@ -141,6 +141,8 @@ impl Node {
     }
 
     /// Spawns an actor on the node's runtime, with a mailbox of the default capacity.
+    ///
+    /// On a node that shuts down, or has, the actor is dropped without having started.
     pub fn spawn<A: Actor>(&self, actor: A) -> ActorRef<A::Message> {
         self.spawn_with(SpawnOptions::default(), actor)
     }
@@ -200,7 +202,8 @@ impl Node {
         let task = OwnerTask::new(typed, self.clone());
         self.0.actor_tasks.spawn_on(task, &self.0.runtime);
         if self.0.actor_tasks.is_closed() {
-            me.stop();
+            // Nobody waits for it: whoever shuts the node down may have looked round already.
+            me.0.end_now(StopReason::NodeDown);
         }
         (me, control)
     }
@@ -226,6 +229,7 @@ impl Node {
     }
 
     /// Stops every actor, waits until they have handled what they accepted, and closes the links.
+    /// What is spawned from now on is dropped.
     ///
     /// Actors that are not done after `timeout` are killed. Returns when all tasks of the node
     /// have ended and its sockets are gone. A kill takes effect at an await: a handler that blocks

@@ -263,7 +263,7 @@ impl<M> RemoteRef<M> {
 
 fn explain<M>(refusal: LinkRefusal, message: M) -> SendError<M> {
     match refusal {
-        LinkRefusal::NoCredit | LinkRefusal::TooManyBindings => SendError::Full(message),
+        LinkRefusal::NoCredit => SendError::Full(message),
         LinkRefusal::Reconnecting => SendError::LinkDown(message),
         // A link that refuses an actor's end has told its reason before.
         LinkRefusal::ActorDown => SendError::ActorDown {
@@ -273,7 +273,6 @@ fn explain<M>(refusal: LinkRefusal, message: M) -> SendError<M> {
         LinkRefusal::NodeDown => SendError::NodeDown(message),
         LinkRefusal::Stale => SendError::Stale(message),
         LinkRefusal::Unreachable => SendError::Unreachable(message),
-        LinkRefusal::Timeout => SendError::Timeout(message),
         LinkRefusal::Wire(WireError::TooLarge {
             size_bytes,
             limit_bytes,
@@ -283,6 +282,11 @@ fn explain<M>(refusal: LinkRefusal, message: M) -> SendError<M> {
             limit_bytes,
         },
         LinkRefusal::Wire(cause) => SendError::Refused { message, cause },
+        // Of the two, sends meet the first: no link asks for names on their behalf.
+        LinkRefusal::TooManyBindings | LinkRefusal::Timeout => SendError::Refused {
+            message,
+            cause: WireError::Port(refusal.into()),
+        },
     }
 }
 

@@ -19,6 +19,9 @@ use crate::{
 /// What an ask may take where its asker named no time.
 const NO_DEADLINE: Duration = Duration::from_hours(1);
 
+/// The longest that a port of another node is kept for its answer, whatever time it was given.
+const MOST: Duration = Duration::from_hours(24);
+
 /// The number of no ask: what a port that leads nowhere travels as, and is answered under.
 const NOBODY: u64 = u64::MAX;
 
@@ -67,7 +70,7 @@ impl<R: Wire> Deserialize<ReplyTo<R>, Opener<'_>> for ArchivedPortRecord {
     fn deserialize(&self, opener: &mut Opener<'_>) -> Result<ReplyTo<R>, WireError> {
         let ports = opener.ports::<DecodePorts>();
         let ports = ports.ok_or_else(|| WireError::Port(Box::new(NoNode)))?;
-        let remaining = Duration::from_nanos(self.remaining_ns.to_native()).min(NO_DEADLINE);
+        let remaining = Duration::from_nanos(self.remaining_ns.to_native()).min(MOST);
         let slot = Slot::for_remote(RemoteAsker {
             link: ports.link.clone(),
             generation: ports.generation,

@@ -48,7 +48,7 @@ pub enum SendError<M> {
         /// The limit both nodes agreed on.
         limit_bytes: usize,
     },
-    /// The message could not be encoded; the source says why.
+    /// The message could not be encoded, or the link takes no more actors; the source says why.
     Refused {
         /// The message that was not accepted.
         message: M,
@@ -80,7 +80,7 @@ impl<M> fmt::Display for SendError<M> {
         match self {
             Self::Full(_) => f.write_str("the mailbox is full"),
             Self::Timeout(_) => f.write_str("the mailbox had no room in time"),
-            Self::ActorDown { reason, .. } => write!(f, "{reason}; resolve it again"),
+            Self::ActorDown { reason, .. } => write!(f, "{reason}"),
             Self::NodeDown(_) => f.write_str("the actor's node is down"),
             Self::LinkDown(_) => f.write_str("the link to the actor's node is being dialled again"),
             Self::Stale(_) => f.write_str("the ref is of an earlier life of its node"),
@@ -98,7 +98,7 @@ impl<M> fmt::Display for SendError<M> {
                     "the message takes {size_bytes} bytes or more, the limit is {limit_bytes}"
                 )
             }
-            Self::Refused { .. } => f.write_str("the message cannot be encoded"),
+            Self::Refused { .. } => f.write_str("the message was refused"),
         }
     }
 }

@@ -1,14 +1,13 @@
 //! [`Timer`]: a message to oneself, later.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use tokio::{
     task::AbortHandle,
     time::{self, Instant, MissedTickBehavior},
 };
-use tokio_util::sync::CancellationToken;
 
-use crate::{ActorRef, Message, Node};
+use crate::{ActorRef, LocalRef, Message, Node, beside::run_beside};
 
 /// Longer than any node lives; the clock counts that far.
 const FAR: Duration = Duration::from_hours(24 * 365 * 30);
@@ -32,26 +31,26 @@ impl Timer {
 
     pub(crate) fn once<M: Message>(
         node: &Node,
-        ended: CancellationToken,
-        to: ActorRef<M>,
+        actor: &LocalRef<M>,
         after: Duration,
         message: M,
     ) -> Self {
-        Self::run(node, ended, async move {
+        let to = ActorRef::Local(actor.clone());
+        Self(run_beside(node, actor, async move {
             time::sleep(after).await;
             // An actor that is gone needs no reminder.
             let _ = to.send(message).await;
-        })
+        }))
     }
 
     pub(crate) fn each<M: Message>(
         node: &Node,
-        ended: CancellationToken,
-        to: ActorRef<M>,
+        actor: &LocalRef<M>,
         period: Duration,
         mut make: impl FnMut() -> M + Send + 'static,
     ) -> Self {
-        Self::run(node, ended, async move {
+        let to = ActorRef::Local(actor.clone());
+        Self(run_beside(node, actor, async move {
             let mut ticks = time::interval_at(from_now(period), period.min(FAR));
             // An actor that lags is not flooded with the ticks it missed.
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -61,20 +60,6 @@ impl Timer {
                     return;
                 }
             }
-        })
-    }
-
-    fn run(
-        node: &Node,
-        ended: CancellationToken,
-        task: impl Future<Output = ()> + Send + 'static,
-    ) -> Self {
-        let task = async move {
-            tokio::select! {
-                () = task => {}
-                () = ended.cancelled() => {}
-            }
-        };
-        Self(node.spawn_task(task))
+        }))
     }
 }

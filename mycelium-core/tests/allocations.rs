@@ -63,7 +63,7 @@ impl<M: Message + Sync> Actor for Asleep<M> {
 }
 
 fn one_thread() -> Runtime {
-    Builder::new_current_thread().build().unwrap()
+    Builder::new_current_thread().enable_time().build().unwrap()
 }
 
 fn local<M>(actor: &ActorRef<M>) -> &LocalRef<M> {

@@ -233,3 +233,51 @@ async fn a_loop_of_asks_lets_timers_run() {
     let ended = time::timeout(Duration::from_millis(20), ready).await;
     ended.expect_err("the asks go on for ever");
 }
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+enum Fragile {
+    Wait(oneshot::Receiver<()>),
+    Carry { _bomb: Bomb, _reply: ReplyTo<u64> },
+    Double { number: u64, reply: ReplyTo<u64> },
+}
+
+struct Carrier;
+
+impl Actor for Carrier {
+    type Message = Fragile;
+
+    async fn handle(&mut self, message: Fragile, _cx: &mut Context<Self>) -> ActorResult {
+        match message {
+            Fragile::Wait(until) => drop(until.await),
+            Fragile::Carry { .. } => {}
+            Fragile::Double { number, reply } => reply.send(2 * number),
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ask_that_was_given_up_and_panics_when_it_is_dropped_leaves_the_actor_alone() {
+    let node = Node::builder("asks").start().await.expect("it starts");
+    let carrier = node.spawn(Carrier);
+    let (go_on, wait) = oneshot::channel();
+    let waits = carrier.send(Fragile::Wait(wait)).await;
+    waits.expect("the actor lives");
+    let carry = carrier.ask(|reply| Fragile::Carry {
+        _bomb: Bomb,
+        _reply: reply,
+    });
+    let carried = carry.timeout(Duration::from_millis(5)).await;
+    assert!(matches!(carried, Err(AskError::Timeout)), "{carried:?}");
+    go_on.send(()).expect("the actor waits");
+    let double = carrier.ask(|reply| Fragile::Double { number: 4, reply });
+    assert_eq!(double.await.expect("the actor lives"), 8);
+}

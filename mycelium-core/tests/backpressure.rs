@@ -223,9 +223,10 @@ async fn send_blocking_waits_on_a_thread_of_its_own() {
 fn send_blocking_needs_no_budget_of_the_task_it_is_called_in() {
     let elsewhere = Builder::new_multi_thread()
         .worker_threads(1)
+        .enable_time()
         .build()
         .unwrap();
-    let here = Builder::new_current_thread().build().unwrap();
+    let here = Builder::new_current_thread().enable_time().build().unwrap();
     let gate = elsewhere.block_on(async { Gate::spawn(&node().await, 1) });
     gate.open();
     here.block_on(async {
@@ -306,9 +307,10 @@ async fn ten_thousand_messages_pass_a_mailbox_of_four() {
 fn a_loop_of_sends_with_room_lets_other_tasks_run() {
     let elsewhere = Builder::new_multi_thread()
         .worker_threads(1)
+        .enable_time()
         .build()
         .unwrap();
-    let here = Builder::new_current_thread().build().unwrap();
+    let here = Builder::new_current_thread().enable_time().build().unwrap();
     let gate = elsewhere.block_on(async { Gate::spawn(&node().await, 100_000) });
     here.block_on(async {
         let flag = Arc::new(AtomicBool::new(false));
@@ -325,6 +327,7 @@ fn a_loop_of_sends_with_room_lets_other_tasks_run() {
 fn a_timeout_around_an_endless_loop_of_sends_fires() {
     let elsewhere = Builder::new_multi_thread()
         .worker_threads(1)
+        .enable_time()
         .build()
         .unwrap();
     let here = Builder::new_current_thread().enable_time().build().unwrap();

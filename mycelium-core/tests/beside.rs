@@ -21,7 +21,11 @@ use futures_core::Stream;
 use mycelium_core::{
     Actor, ActorRef, ActorResult, Attachment, Context, Inbox, Node, SpawnOptions, StopReason,
 };
-use tokio::{sync::oneshot, task::yield_now, time};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::yield_now,
+    time,
+};
 
 use crate::{
     drops::{Drops, Guard},
@@ -222,7 +226,7 @@ impl Actor for Worker {
 
     async fn handle(&mut self, message: Work, cx: &mut Context<Self>) -> ActorResult {
         match message {
-            Work::Do(work) => cx.spawn_blocking(work, Work::Done).await,
+            Work::Do(work) => cx.spawn_blocking(work, Work::Done).await?,
             Work::Done(result) => self.to.send(result).await?,
         }
         Ok(())
@@ -322,4 +326,31 @@ async fn the_result_of_work_whose_actor_is_gone_is_dropped() {
     }
     let letter = time::timeout(Duration::ZERO, letters.next()).await;
     assert!(letter.is_err(), "{letter:?}");
+}
+
+#[tokio::test]
+async fn results_that_find_no_room_are_bounded() {
+    struct Greedy(mpsc::UnboundedSender<usize>);
+
+    impl Actor for Greedy {
+        type Message = Option<u64>;
+
+        async fn handle(&mut self, _: Option<u64>, cx: &mut Context<Self>) -> ActorResult {
+            let mut given = 0;
+            while cx.spawn_blocking(|| 1, Some).await.is_ok() {
+                given += 1;
+            }
+            self.0.send(given)?;
+            std::future::pending().await
+        }
+    }
+
+    let node = node().await;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let greedy = node.spawn_with(small(1), Greedy(tell));
+    greedy.send(None).await.unwrap();
+    // One has found room in the mailbox.
+    let given = told.recv().await;
+    assert!((1_024..=1_025).contains(&given.unwrap()), "{given:?}");
+    greedy.kill();
 }

@@ -362,21 +362,12 @@ async fn a_second_shutdown_returns_at_once() {
     node.shutdown(Duration::ZERO).await.unwrap();
 }
 
-#[tokio::test]
-async fn an_actor_spawned_after_the_shutdown_ends_at_once() {
-    let node = node().await;
-    node.shutdown(Duration::from_mins(1)).await.unwrap();
-    let gate = Gate::spawn(&node, 1);
-    assert_eq!(reason(gate.actor.try_send(1)), StopReason::Stopped);
-    assert_eq!(ended(&gate.actor).await, StopReason::Stopped);
-    assert_eq!(node.actors_len(), 0);
-}
-
 fn runtimes() -> [runtime::Runtime; 2] {
     let two_workers = runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .enable_time()
         .build();
-    let one_thread = runtime::Builder::new_current_thread().build();
+    let one_thread = runtime::Builder::new_current_thread().enable_time().build();
     [two_workers.unwrap(), one_thread.unwrap()]
 }
 
@@ -412,14 +403,20 @@ fn actors_end_with_their_runtime_idle_or_not() {
         }
         assert_eq!(drops.count(), 3 + 4);
         assert_eq!(node.actors_len(), 0);
-        let elsewhere = runtime::Builder::new_current_thread().build().unwrap();
+        let elsewhere = runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
         assert_eq!(elsewhere.block_on(count_of_dead_letter(letters)), 2);
     }
 }
 
 #[test]
 fn a_send_that_waits_fails_when_the_actors_runtime_ends() {
-    let here = runtime::Builder::new_current_thread().build().unwrap();
+    let here = runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     for runtime in runtimes() {
         let gate = runtime.block_on(async {
             let mut gate = Gate::spawn(&node().await, 1);
@@ -449,4 +446,64 @@ fn an_actor_spawned_after_its_runtime_ended_is_gone_at_once() {
         assert_eq!((drops.count(), lines.try_iter().count()), (1, 0));
         assert_eq!(node.actors_len(), 0);
     }
+}
+
+/// Never gets through its start.
+struct Unborn;
+
+impl Actor for Unborn {
+    type Message = ();
+
+    async fn started(&mut self, _cx: &mut Context<Self>) -> ActorResult {
+        pending().await
+    }
+
+    async fn handle(&mut self, (): (), _cx: &mut Context<Self>) -> ActorResult {
+        Ok(())
+    }
+}
+
+/// Spawns another while it is being killed.
+struct Heir(mpsc::Sender<()>);
+
+impl Actor for Heir {
+    type Message = ();
+
+    async fn handle(&mut self, (): (), cx: &mut Context<Self>) -> ActorResult {
+        self.0.send(())?;
+        let me = cx.actor_ref();
+        while !me.is_closed() {
+            std::thread::yield_now();
+        }
+        // Closed by the stop; the kill comes after it.
+        while reason(me.try_send(())) != StopReason::Killed {
+            std::thread::yield_now();
+        }
+        cx.node().spawn(Unborn);
+        Ok(())
+    }
+}
+
+/// An actor spawned after the survivors were killed was only asked to stop, and kept the shutdown
+/// waiting for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_does_not_wait_for_what_is_spawned_after_its_deadline() {
+    let node = node().await;
+    let (tell, told) = mpsc::channel();
+    node.spawn(Heir(tell)).send(()).await.unwrap();
+    tokio::task::block_in_place(|| told.recv().unwrap());
+    let shutdown = node.shutdown(Duration::ZERO).await;
+    assert!(shutdown.is_err(), "{shutdown:?}");
+    assert_eq!(node.actors_len(), 0);
+}
+
+#[tokio::test]
+async fn what_is_spawned_after_a_shutdown_is_dropped_without_having_started() {
+    let node = node().await;
+    node.shutdown(Duration::ZERO).await.unwrap();
+    let drops = Drops::default();
+    let (diary, lines) = Diary::new(&drops);
+    let diary = node.spawn(diary);
+    assert_eq!(diary.ended().await, Ok(StopReason::NodeDown));
+    assert_eq!((drops.count(), lines.try_iter().count()), (1, 0));
 }

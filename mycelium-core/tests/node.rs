@@ -172,7 +172,7 @@ fn a_node_needs_a_runtime_or_is_given_one() {
     }
     let started = start(Node::builder("alone"));
     assert!(matches!(started, Err(StartError::NoRuntime)), "{started:?}");
-    let runtime = Builder::new_current_thread().build().unwrap();
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
     let node = start(Node::builder("given").runtime(runtime.handle().clone())).unwrap();
     let answerer = node.spawn(Answerer(0));
     let (sender, receiver) = oneshot::channel();

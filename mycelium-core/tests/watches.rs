@@ -3,13 +3,16 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use mycelium_core::{
-    Actor, ActorRef, ActorResult, Context, Node, ReplyTo, SpawnOptions, StopReason, Terminated,
+    Actor, ActorRef, ActorResult, AskError, Context, Node, ReplyTo, SpawnOptions, StopReason,
+    Terminated,
 };
 use tokio::{
     sync::{mpsc, oneshot},
     task,
     time::Instant,
 };
+
+const LIVES: &str = "the actor lives";
 
 /// Does what it is told with its context, and passes on what it sees.
 struct Watcher(mpsc::UnboundedSender<Seen>);
@@ -22,6 +25,7 @@ enum Order {
     },
     RemindAfter(Duration),
     RemindEvery(Duration),
+    PanicEvery(Duration),
     Note(u32),
     WaitForTheEnd,
     /// Stays in the handler until the test lets it go on.
@@ -50,6 +54,14 @@ impl Actor for Watcher {
                 let mut next = 0;
                 cx.send_interval(period, move || {
                     next += 1;
+                    Order::Note(next)
+                });
+            }
+            Order::PanicEvery(period) => {
+                let mut next = 0;
+                cx.send_interval(period, move || {
+                    next += 1;
+                    assert!(next < 2, "enough");
                     Order::Note(next)
                 });
             }
@@ -397,4 +409,50 @@ async fn a_timer_may_lie_as_far_ahead_as_durations_go() {
     let ended = node.shutdown(Duration::from_secs(1)).await;
     ended.expect("no timer keeps the node");
     assert_eq!(saw.recv().await, None);
+}
+
+/// The notice of a death waits for the messages before it. An ask whose asker has left is skipped,
+/// and a notice behind nothing else was forgotten until the next message.
+#[tokio::test(start_paused = true)]
+async fn a_notice_behind_an_ask_that_was_given_up_is_told() {
+    let (node, watcher, mut saw) = watcher().await;
+    let noter = node.spawn(Noter(None));
+    watcher
+        .send(Order::Watch(noter.clone()))
+        .await
+        .expect(LIVES);
+    let (go_on, stay) = oneshot::channel();
+    watcher.send(Order::Stay(stay)).await.expect(LIVES);
+    let adopt = watcher.ask(|reply| Order::Adopt { reply });
+    let adopted = adopt.timeout(Duration::from_millis(5)).await;
+    assert!(matches!(adopted, Err(AskError::Timeout)), "{adopted:?}");
+    noter.kill();
+    assert_eq!(noter.ended().await, Ok(StopReason::Killed));
+    go_on.send(()).expect(LIVES);
+    assert_eq!(saw.recv().await, Some(Seen::Ended(StopReason::Killed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_timer_ends_the_actor() {
+    let (_node, watcher, mut saw) = watcher().await;
+    watcher
+        .send(Order::PanicEvery(Duration::from_secs(1)))
+        .await
+        .expect(LIVES);
+    assert_eq!(saw.recv().await, Some(Seen::Note(1)));
+    let reason = StopReason::Panicked("enough".into());
+    assert_eq!(watcher.ended().await, Ok(reason));
+}
+
+#[tokio::test]
+async fn whoever_waits_for_an_end_is_told_also_when_it_was_before() {
+    let (node, watcher, _saw) = watcher().await;
+    let noter = node.spawn(Noter(None));
+    let ended = noter.ended();
+    drop(noter.ended());
+    noter.stop();
+    assert_eq!(ended.await, Ok(StopReason::Stopped));
+    assert_eq!(noter.ended().await, Ok(StopReason::Stopped));
+    watcher.kill();
+    assert_eq!(watcher.ended().await, Ok(StopReason::Killed));
 }

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     net::{Ipv6Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     str::FromStr,
 };
 
@@ -47,9 +47,11 @@ pub enum PeerAddr {
 pub struct InvalidPeerAddr(String);
 
 impl PeerAddr {
-    /// The socket that a node of this name has in the directory `dir`.
+    /// The socket that a node of this name has in the directory `dir`, which may be relative to the
+    /// working directory.
     pub fn unix(dir: impl AsRef<Path>, node: &str) -> Self {
-        Self::Unix(dir.as_ref().join(format!("{node}.sock")))
+        let socket = dir.as_ref().join(format!("{node}.sock"));
+        Self::Unix(path::absolute(&socket).unwrap_or(socket))
     }
 
     /// A socket that a node is bound to.

@@ -152,7 +152,10 @@ impl Dialer {
                     self.peers.give_up(&link);
                 }
             }
-            DialError::Handshake(HandshakeError::Closed(reason)) if !reason.is_orderly() => {
+            DialError::Handshake(HandshakeError::Closed(reason))
+            | DialError::Propose(ProposeError::Handshake(HandshakeError::Closed(reason)))
+                if !reason.is_orderly() =>
+            {
                 tracing::warn!(address = %self.address, %reason, "a peer cannot be linked to");
             }
             _ => {}

@@ -8,8 +8,8 @@ use std::{
 use mycelium_core::Remote;
 use mycelium_wire::{ActorId, BindingId, Resolved};
 
-/// The table of a link's outgoing bindings. Ids are the lowest that are free, so that the peer's
-/// table stays as small as ours.
+/// The table of a link's outgoing bindings. Ids that became free are used again before new ones,
+/// so that the peer's table grows no larger than ours.
 #[derive(Default)]
 pub(crate) struct Remotes {
     slots: Vec<Slot>,

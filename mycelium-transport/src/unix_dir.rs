@@ -9,7 +9,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     os::unix::net::UnixStream as StdUnixStream,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
 };
 
 use mycelium_wire::NodeName;
@@ -63,6 +63,12 @@ pub enum UnixDirError {
         /// Its length in bytes.
         length: usize,
     },
+    /// The directory's name cannot be told to peers.
+    #[error("{dir} is not valid UTF-8; choose another directory", dir = dir.display())]
+    NotUtf8 {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// The operating system refused.
     #[error("cannot {what} {path}", path = path.display())]
     Io {
@@ -90,6 +96,11 @@ impl UnixDir {
         dir: &Path,
         name: &NodeName,
     ) -> Result<(Self, UnixListener), UnixDirError> {
+        // Peers are told of it, and may have another working directory.
+        let dir = &path::absolute(dir).map_err(failed("find", dir))?;
+        if dir.to_str().is_none() {
+            return Err(UnixDirError::NotUtf8 { dir: dir.clone() });
+        }
         let socket = dir.join(format!("{name}.sock"));
         check_length(&socket)?;
         make_private(dir)?;

@@ -306,3 +306,20 @@ async fn a_peer_that_is_not_there_yet_is_dialled_until_it_is() {
     assert_one_link(&early, &late).await;
     end([early, late]).await;
 }
+
+#[tokio::test]
+async fn a_relative_directory_is_told_as_what_it_is() {
+    let dir = private_dir();
+    let here = std::env::current_dir().expect("it is there");
+    let up: std::path::PathBuf = here.components().skip(1).map(|_| "..").collect();
+    let below = dir.path().strip_prefix("/").expect("it is absolute");
+    let relative = up.join(below);
+    let server = started(with_tcp("server", Some(&relative))).await;
+    let printed = server.addresses().remove(0).to_string();
+    let parsed = printed.parse::<PeerAddr>();
+    assert!(parsed.is_ok_and(|address| server.addresses().contains(&address)));
+    let client = with_tcp("client", Some(dir.path())).peer(tcp_address(&server));
+    let client = started(client).await;
+    assert_eq!(kind_of_link(&client).await, LinkKind::Unix);
+    end([client, server]).await;
+}

@@ -574,7 +574,10 @@ fn a_message_with_a_port_is_encoded_by_nodes_only() {
     let mut arena = Arena::new();
     let mut nothing = ();
     let mut encoder = Encoder::new(&mut buffer, &mut arena, &mut nothing, 1 << 20);
-    let runtime = Builder::new_current_thread().build().expect("a runtime");
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
     let node = runtime.block_on(Node::builder("alone").start());
     let (keeper, _kept) = keeper();
     let actor = node.expect("it starts").spawn(keeper);

@@ -297,7 +297,7 @@ pub(crate) fn contain(run: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
         tracing::error!(
             panic = panic_message(&*panic),
-            "a drop or a hook panicked while an actor ended"
+            "a drop or a hook of the program's panicked"
         );
         // The payload's own drop may panic as well; it is not worth another try.
         std::mem::forget(panic);

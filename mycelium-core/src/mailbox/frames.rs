@@ -92,6 +92,11 @@ impl<M: Send + 'static> FrameQueue<M> {
         count > 0
     }
 
+    /// Whether no frame waits outside the actor's hands.
+    pub(super) fn is_empty(&self) -> bool {
+        self.shared.lock().frames.is_empty()
+    }
+
     /// The message in a frame, validated; `None` for one that is not what the binding announced,
     /// which closes its link and never reaches the actor.
     pub(super) fn admit(&self, frame: QueuedFrame, taken: &mut Taken) -> Option<Archived<M>> {

@@ -53,11 +53,14 @@ impl<M: Send + 'static> Intake<M> {
             if let Some(notice) = mailbox.notices.pop(mailbox.local.taken()) {
                 return Some(Delivery::Ended(notice));
             }
-            while let Some(entry) = self.local.pop_front() {
+            if let Some(entry) = self.local.pop_front() {
                 mailbox.local.take();
                 if !entry.is_abandoned() {
                     return Some(Delivery::Moved(entry.message));
                 }
+                contain(|| drop(entry));
+                // A notice may come right after it.
+                continue;
             }
             if let Some(delivery) = self.next_frame(mailbox) {
                 return Some(delivery);
@@ -68,11 +71,16 @@ impl<M: Send + 'static> Intake<M> {
         }
     }
 
-    /// Tells the senders what was taken, because the actor is about to wait.
+    /// Tells the senders what was taken, because the actor is about to wait: all of it where
+    /// nothing of theirs is left, so that they find the room that there is.
     pub(crate) fn settle(&mut self, mailbox: &Mailbox<M>) {
         mailbox.local.wake_waiter();
         for active in &mut self.active {
-            active.queue.settle(&mut active.taken);
+            if active.batch.is_empty() && active.queue.is_empty() {
+                active.queue.settle_idle(&mut active.taken);
+            } else {
+                active.queue.settle(&mut active.taken);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use tokio::{sync::oneshot, time};
+use tokio::time;
 
 use super::PATIENCE;
 use crate::{ActorRef, Message, StopReason};
@@ -43,14 +43,9 @@ pub fn ended<M: Message>(actor: &ActorRef<M>) -> impl Future<Output = StopReason
     let ActorRef::Local(local) = actor else {
         panic!("{actor:?} lives on another node")
     };
-    let (tell, told) = oneshot::channel();
-    local.on_end(move |reason| {
-        // The test may have stopped waiting.
-        let _ = tell.send(reason.clone());
-    });
+    let ended = local.ended();
     async move {
-        let told = time::timeout(PATIENCE, told).await;
-        told.unwrap_or_else(|_| panic!("{caller}: the actor is not gone after {PATIENCE:?}"))
-            .expect("an actor's end is told")
+        let ended = time::timeout(PATIENCE, ended).await;
+        ended.unwrap_or_else(|_| panic!("{caller}: the actor is not gone after {PATIENCE:?}"))
     }
 }

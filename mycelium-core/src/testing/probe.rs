@@ -119,17 +119,16 @@ impl<M: Message> Probe<M> {
     ///
     /// # Panics
     ///
-    /// At the caller's line, when a message comes.
+    /// At the caller's line, when a message comes, or the probe has ended.
     #[track_caller]
     pub fn is_quiet_for(&mut self, duration: Duration) -> impl Future<Output = ()> + Send {
         let caller = Location::caller();
         async move {
-            let received = time::timeout(duration, self.inbox.recv()).await;
-            assert!(
-                !matches!(received, Ok(Ok(_))),
-                "{caller}: a {} came",
-                type_name::<M>()
-            );
+            match time::timeout(duration, self.inbox.recv()).await {
+                Err(_elapsed) => {}
+                Ok(Ok(_)) => panic!("{caller}: a {} came", type_name::<M>()),
+                Ok(Err(reason)) => panic!("{caller}: the probe has ended: {reason}"),
+            }
         }
     }
 

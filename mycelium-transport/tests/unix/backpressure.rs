@@ -1,6 +1,7 @@
 //! A receiver that does not keep up slows down those who send to it, and nobody else.
 
 use mycelium_core::SendError;
+use mycelium_registry::Registry;
 use tokio::task;
 
 use crate::support::{
@@ -372,6 +373,49 @@ fn a_ref_that_is_found_again_stops_after_what_was_sent_before() {
             assert_eq!(gate.next().await, Tick::number(sequence));
         }
         until(|| here.is_closed()).await;
+        pair.shutdown().await;
+    });
+}
+
+/// Credit of few large messages is due long before that of half a window of messages.
+#[test]
+fn an_actor_that_has_taken_all_there_was_leaves_room_for_the_largest_message() {
+    watched(async {
+        let pair = Pair::start().await;
+        let (actor, mut gate) = gated_each::<Blob>();
+        let busy = pair.serve("busy", actor).await;
+        gate.permits.add_permits(2);
+        busy.send(Blob::of_size(0, 500_000))
+            .await
+            .expect("the actor lives");
+        assert_eq!(gate.next().await.sequence, 0);
+        // The next one is in its handler, and nothing is left in the mailbox.
+        busy.send(Blob::of_size(1, 500_000))
+            .await
+            .expect("the actor lives");
+        let largest = || Blob::of_size(2, Blob::LIMIT_BYTES);
+        until(|| busy.try_send(largest()).is_ok()).await;
+        gate.open();
+        assert_eq!(gate.next().await.sequence, 1);
+        assert_eq!(gate.next().await.sequence, 2);
+        pair.shutdown().await;
+    });
+}
+
+#[test]
+fn an_inbox_that_has_been_emptied_leaves_room_for_the_largest_message() {
+    watched(async {
+        let pair = Pair::start().await;
+        let mut inbox = pair.server.inbox::<Blob>();
+        let named = pair.server.register("inbox", &inbox.actor_ref());
+        named.expect("the name is free");
+        let to = find::<Blob>(&pair.client, "inbox").await;
+        to.send(Blob::of_size(0, 500_000)).await.expect("it lives");
+        assert_eq!(inbox.recv().await.expect("it lives").sequence, 0);
+        to.send(Blob::of_size(1, Blob::LIMIT_BYTES))
+            .await
+            .expect("it lives");
+        assert_eq!(inbox.recv().await.expect("it lives").sequence, 1);
         pair.shutdown().await;
     });
 }

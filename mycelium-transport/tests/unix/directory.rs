@@ -187,10 +187,9 @@ fn a_start_that_fails_half_way_leaves_no_socket() {
         let mut builder = Node::builder("server").unix(dir.path());
         builder.plugin::<Faulty>();
         let error = builder.start().await.expect_err("a part fails");
-        assert_eq!(
-            std::error::Error::source(&error).map(ToString::to_string),
-            Some("a fault".into())
-        );
+        // `main` prints the one or the other.
+        assert_eq!(error.to_string(), "a fault");
+        assert_eq!(format!("{error:?}"), "a fault");
         assert!(!dir.path().join("server.sock").exists());
         let node = listening("server", &dir).await;
         shut_down(&node).await;
