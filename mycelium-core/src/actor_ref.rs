@@ -158,8 +158,9 @@ impl<M: Message> ActorRef<M> {
         }
     }
 
-    /// Sends a message that carries a reply port, and waits for the answer: 5 s, unless
-    /// [`timeout`](Ask::timeout) names another time.
+    /// Sends a message that carries a reply port, and waits for the answer: for the node's
+    /// [default](crate::NodeBuilder::ask_timeout), 5 s, unless [`timeout`](Ask::timeout) names
+    /// another time.
     ///
     /// Allocates nothing in steady state. An ask that is dropped before its message is handled is
     /// skipped by an actor of this process.
@@ -286,6 +287,14 @@ impl<M: Message> ActorRef<M> {
         match self {
             Self::Local(local) => local.poll_send(entry, ticket, cx),
             Self::Unix(remote) | Self::Tcp(remote) => remote.poll_send(entry, ticket, cx),
+        }
+    }
+
+    /// How long an ask may take whose asker names no time.
+    pub(crate) fn ask_timeout(&self) -> Duration {
+        match self {
+            Self::Local(local) => local.0.front.ask_timeout(),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.ask_timeout(),
         }
     }
 

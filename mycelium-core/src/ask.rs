@@ -27,7 +27,7 @@ use crate::{
     timer::from_now,
 };
 
-/// How long an ask may take whose asker named no time.
+/// How long an ask may take whose asker named no time, on a node that was told nothing else.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 pin_project! {
@@ -89,12 +89,12 @@ impl<'a, M: Message, R: Send + 'static> Ask<'a, M, R> {
     pub(crate) fn new(to: &'a ActorRef<M>, make: impl FnOnce(ReplyTo<R>) -> M) -> Self {
         Self {
             question: Question::new(to, make),
-            timeout: DEFAULT_TIMEOUT,
+            timeout: to.ask_timeout(),
             sleep: None,
         }
     }
 
-    /// Gives the ask this long, from its first poll on, instead of 5 s.
+    /// Gives the ask this long, from its first poll on, instead of the node's default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self

@@ -5,13 +5,14 @@ use std::{any::Any, error::Error, fmt, pin::Pin, time::Duration};
 use mycelium_wire::{InvalidNodeName, NodeId};
 use tokio::runtime::Handle;
 
-use crate::Node;
+use crate::{Node, ask::DEFAULT_TIMEOUT};
 
 /// Describes a node; [`start`](Self::start) brings it to life.
 #[must_use = "a node lives once it is started"]
 pub struct NodeBuilder {
     name: String,
     runtime: Option<Handle>,
+    ask_timeout: Duration,
     plugins: Vec<Box<dyn Plugin>>,
 }
 
@@ -64,6 +65,7 @@ impl NodeBuilder {
         Self {
             name,
             runtime: None,
+            ask_timeout: DEFAULT_TIMEOUT,
             plugins: Vec::new(),
         }
     }
@@ -71,6 +73,13 @@ impl NodeBuilder {
     /// Runs the node on this runtime instead of the one `start` is called on.
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);
+        self
+    }
+
+    /// How long an ask may take whose asker names no [`timeout`](crate::Ask::timeout): 5 s unless
+    /// said here; in steps of 1 ms, 49 days at most.
+    pub fn ask_timeout(mut self, timeout: Duration) -> Self {
+        self.ask_timeout = timeout;
         self
     }
 
@@ -113,7 +122,7 @@ impl NodeBuilder {
         let timers = runtime.enter();
         drop(tokio::time::sleep(Duration::ZERO));
         drop(timers);
-        let node = Node::new(id, runtime);
+        let node = Node::new(id, runtime, self.ask_timeout);
         for plugin in self.plugins {
             if let Err(error) = plugin.start(&node).await {
                 node.close_parts().await;

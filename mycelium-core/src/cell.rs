@@ -14,6 +14,7 @@ use std::{
     any::type_name,
     mem,
     sync::{Arc, OnceLock, Weak},
+    time::Duration,
 };
 
 use mycelium_wire::ActorId;
@@ -48,12 +49,19 @@ pub(crate) struct Front<M> {
     pub(crate) mailbox: Mailbox<M>,
     pub(crate) waker: OwnerWaker,
     pub(crate) exit: Exit,
+    /// Of the node; short enough to cost an actor nothing.
+    ask_timeout_ms: u32,
     /// Fires when the actor is asked to end; made when somebody first asks for it.
     ending: OnceLock<CancellationToken>,
 }
 
 impl<M> Front<M> {
-    pub(crate) fn new(id: ActorId, incarnation: u128, capacity_messages: usize) -> Self {
+    pub(crate) fn new(
+        id: ActorId,
+        incarnation: u128,
+        capacity_messages: usize,
+        ask_timeout: Duration,
+    ) -> Self {
         Self {
             id,
             incarnation,
@@ -61,8 +69,14 @@ impl<M> Front<M> {
             mailbox: Mailbox::new(capacity_messages),
             waker: OwnerWaker::default(),
             exit: Exit::default(),
+            ask_timeout_ms: u32::try_from(ask_timeout.as_millis()).unwrap_or(u32::MAX),
             ending: OnceLock::new(),
         }
+    }
+
+    /// How long an ask of the actor may take whose asker names no time.
+    pub(crate) fn ask_timeout(&self) -> Duration {
+        Duration::from_millis(self.ask_timeout_ms.into())
     }
 
     /// A message was stored.

@@ -8,6 +8,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use mycelium_wire::{
@@ -15,7 +16,7 @@ use mycelium_wire::{
     Window, WireError,
 };
 
-use crate::{Node, Remote};
+use crate::{Node, Remote, ask::DEFAULT_TIMEOUT};
 
 /// What a link is made of; a ref's variant tells it to users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +145,11 @@ pub trait Link: Send + Sync + 'static {
     ///
     /// [`LinkRefusal`]; nothing is left in the buffer then.
     fn try_send(&self, remote: &Remote, encode: Encode<'_>) -> Result<(), LinkRefusal>;
+
+    /// How long an ask over the link may take whose asker names no time.
+    fn ask_timeout(&self) -> Duration {
+        DEFAULT_TIMEOUT
+    }
 
     /// Why no message can be sent to the peer now, whatever its credit; `None` while it can.
     fn refusal(&self) -> Option<LinkRefusal> {

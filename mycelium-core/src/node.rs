@@ -69,6 +69,8 @@ pub struct Node(Arc<Inner>);
 struct Inner {
     id: NodeId,
     runtime: Handle,
+    /// How long an ask may take whose asker names no time.
+    ask_timeout: Duration,
     next_actor: AtomicU64,
     /// Every living actor.
     actors: Mutex<HashMap<ActorId, Weak<dyn Control>>>,
@@ -113,10 +115,11 @@ impl Node {
         NodeBuilder::new(name.into())
     }
 
-    pub(crate) fn new(id: NodeId, runtime: Handle) -> Self {
+    pub(crate) fn new(id: NodeId, runtime: Handle, ask_timeout: Duration) -> Self {
         Self(Arc::new(Inner {
             id,
             runtime,
+            ask_timeout,
             next_actor: AtomicU64::new(1),
             actors: Mutex::default(),
             inboxes: Mutex::default(),
@@ -133,6 +136,11 @@ impl Node {
     /// The node's name and the incarnation of this life.
     pub fn id(&self) -> &NodeId {
         &self.0.id
+    }
+
+    /// How long an ask of this node may take whose asker names no time.
+    pub fn ask_timeout(&self) -> Duration {
+        self.0.ask_timeout
     }
 
     /// The runtime its actors run on.
@@ -182,7 +190,12 @@ impl Node {
     fn front<M>(&self, options: &SpawnOptions) -> Front<M> {
         // Relaxed: the number only has to be unique.
         let id = ActorId::from_u64(self.0.next_actor.fetch_add(1, Ordering::Relaxed));
-        Front::new(id, self.0.id.incarnation(), options.capacity_messages())
+        Front::new(
+            id,
+            self.0.id.incarnation(),
+            options.capacity_messages(),
+            self.0.ask_timeout,
+        )
     }
 
     pub(crate) fn spawn_local<A: Actor>(

@@ -4,12 +4,14 @@ use std::{
     fmt,
     sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use mycelium_wire::{ActorId, Codec, Encoder, EndReason, WireError};
 
 use crate::{
     Message, Node, SendError, StopReason,
+    ask::DEFAULT_TIMEOUT,
     link::LinkRefusal,
     mailbox::{entry::Entry, waiters::Ticket},
     remote::{Remote, RemoteActor},
@@ -154,6 +156,15 @@ impl<M: Message> RemoteRef<M> {
         let sent = self.encode(remote, message);
         let must_wait = matches!(&sent, Err(NoWay::Refused(refusal)) if refusal.is_passing());
         (!must_wait).then_some(sent)
+    }
+
+    pub(crate) fn ask_timeout(&self) -> Duration {
+        match &self.0.way {
+            Way::Known(remote) => remote.link.ask_timeout(),
+            Way::Sought { node, .. } => node.ask_timeout(),
+            // It fails before that.
+            Way::Closed { .. } => DEFAULT_TIMEOUT,
+        }
     }
 
     pub(crate) fn leave_line(&self, ticket: &mut Option<Ticket>) {

@@ -281,3 +281,19 @@ async fn an_ask_that_was_given_up_and_panics_when_it_is_dropped_leaves_the_actor
     let double = carrier.ask(|reply| Fragile::Double { number: 4, reply });
     assert_eq!(double.await.expect("the actor lives"), 8);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_ask_without_a_time_of_its_own_takes_that_of_the_node() {
+    let timeout = Duration::from_millis(70);
+    let builder = Node::builder("asks").ask_timeout(timeout);
+    let node = builder.start().await.expect("it starts");
+    let answers = node.spawn(Answers::default());
+    let begun = Instant::now();
+    let asked = answers.ask(|reply| Question::Keep { reply }).await;
+    assert!(matches!(asked, Err(AskError::Timeout)), "{asked:?}");
+    assert!(begun.elapsed() >= timeout);
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "the clock is virtual"
+    );
+}

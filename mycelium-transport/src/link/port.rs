@@ -1,6 +1,9 @@
 //! What core asks of a [`PeerLink`]: the sends, and what goes back for what the peer sent.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use mycelium_core::{
     Encode, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal, LinkStats, Remote,
@@ -24,6 +27,10 @@ impl Link for PeerLink {
         } else {
             LinkKind::Unix
         }
+    }
+
+    fn ask_timeout(&self) -> Duration {
+        self.node.ask_timeout()
     }
 
     fn attach(self: Arc<Self>, actor: Resolved) -> Result<Arc<Remote>, LinkRefusal> {
