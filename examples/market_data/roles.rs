@@ -16,6 +16,7 @@ use crate::{
     messages::BookMessage,
     notice::Blame,
     options::{Role, Transport},
+    pace::Waited,
     stage::{Progress, RoleReport, Stage, StageReport},
     strategy::StrategyActor,
 };
@@ -204,7 +205,9 @@ fn replay(
         source: Box::new(error),
     };
     while let Some(mut event) = feed.next_event()? {
-        feed.wait_until_due(&event);
+        if feed.wait_until_due(&event) == Waited::Stopped {
+            break;
+        }
         event.sent_ns = monotonic_ns();
         book.send_blocking(BookMessage::Order(event))
             .map_err(lost)?;
