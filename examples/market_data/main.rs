@@ -9,6 +9,7 @@
 //! it is about.
 
 mod actors;
+mod asker;
 mod book;
 mod checksum;
 mod child;

@@ -44,6 +44,9 @@ pub(crate) struct JobReport {
     stages: Vec<StageRow>,
     book: Option<BookCounts>,
     risk: Option<RiskCounts>,
+    /// Questions to the book that should have been answered and were not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_asks: Option<u64>,
 }
 
 impl JobReport {
@@ -75,24 +78,29 @@ impl JobReport {
                 .collect(),
             book: reports.values().find_map(|report| report.book),
             risk: reports.values().find_map(|report| report.risk),
+            failed_asks: reports.values().find_map(|report| report.failed_asks),
             stages,
         }
     }
 
-    /// Whether every stage handled what the feed sent, once and in order.
+    /// Whether every stage handled what the feed sent, once and in order, and every question was
+    /// answered.
     ///
     /// # Errors
-    /// [`ReportError::Unreconciled`] when one did not.
+    /// [`ReportError::Unreconciled`] when a stage did not, [`ReportError::Unanswered`] when a
+    /// question was not.
     pub(crate) fn verdict(&self) -> Result<(), ReportError> {
         let is_whole = [self.lost, self.duplicated, self.reordered] == [0; 3];
         let is_same = self
             .stages
             .windows(2)
             .all(|pair| pair[0].checksum == pair[1].checksum);
-        if is_whole && is_same {
-            Ok(())
-        } else {
-            Err(ReportError::Unreconciled)
+        if !(is_whole && is_same) {
+            return Err(ReportError::Unreconciled);
+        }
+        match self.failed_asks {
+            None | Some(0) => Ok(()),
+            Some(asks) => Err(ReportError::Unanswered { asks }),
         }
     }
 
@@ -159,6 +167,12 @@ pub(crate) enum ReportError {
         "the stages did not handle the same events: see lost, duplicated, reordered and the checksums above"
     )]
     Unreconciled,
+    /// The book did not answer all that it was asked while it lived.
+    #[error("{asks} questions to the book failed")]
+    Unanswered {
+        /// How many.
+        asks: u64,
+    },
     /// A path that the user gave cannot be written to.
     #[error("cannot write to {}", path.display())]
     BadPath {
@@ -301,8 +315,7 @@ pub(super) mod tests {
             ("book", "feed->book", HopTransport::Unix),
             ("risk", "book->risk", HopTransport::Local),
         ] {
-            let mut stage = Stage::new(name, hop, Progress::default());
-            stage.came_over(transport);
+            let mut stage = Stage::new(name, hop, transport, Progress::default());
             for &sequence in sequences {
                 stage.record_arrival(&OrderEvent::blank(sequence), 1_000);
             }
@@ -332,6 +345,17 @@ pub(super) mod tests {
         for report in [lossy, doubled, late] {
             assert!(matches!(report.verdict(), Err(ReportError::Unreconciled)));
         }
+    }
+
+    #[test]
+    fn an_unanswered_question_is_counted_and_refused() {
+        let mut report = report_of(&[0], &[0]);
+        report.failed_asks = Some(3);
+        let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+        assert_eq!(json["failed_asks"], 3);
+        assert!(report.to_string().contains("\nasks            3 failed\n"));
+        let verdict = report.verdict();
+        assert!(matches!(verdict, Err(ReportError::Unanswered { asks: 3 })));
     }
 
     #[test]
