@@ -19,6 +19,7 @@ mod event;
 mod failure;
 mod feed;
 mod generator;
+mod interrupt;
 mod latency;
 mod launcher;
 mod ledger;
@@ -31,6 +32,7 @@ mod progress;
 mod report;
 mod risk;
 mod roles;
+mod socket_folder;
 mod stage;
 mod strategy;
 

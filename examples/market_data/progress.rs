@@ -2,11 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     time::{Duration, Instant},
 };
 
-use crate::{options::Role, report::grouped};
+use crate::{failure::complain, options::Role, report::grouped};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -38,16 +38,16 @@ impl ProgressLine {
         }
         self.shown_at = Some(Instant::now());
         if self.on_terminal {
-            eprint!("\r{}\x1b[K", self.text());
+            write!(io::stderr(), "\r{}\x1b[K", self.text()).ok();
         } else {
-            eprintln!("{}", self.text());
+            complain(self.text());
         }
     }
 
     /// Clears the line for what follows.
     pub(crate) fn finish(&self) {
         if self.on_terminal && self.shown_at.is_some() {
-            eprint!("\r\x1b[K");
+            write!(io::stderr(), "\r\x1b[K").ok();
         }
     }
 

@@ -11,6 +11,7 @@ use crate::{
     asker::Asker,
     child::Child,
     clock::monotonic_ns,
+    failure::complain,
     feed::Feed,
     ledger::LedgerCounts,
     lobster::LobsterError,
@@ -239,7 +240,7 @@ fn transport_to_book(book: &ActorRef<BookMessage>) -> Result<HopTransport, RoleE
 
 async fn shut_down(node: &Node) {
     if let Err(late) = node.shutdown(SHUTDOWN_TIMEOUT).await {
-        eprintln!("{}: {late}", node.id());
+        complain(format_args!("{}: {late}", node.id()));
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Output, Stdio},
+    thread,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -196,8 +197,14 @@ fn a_child_that_someone_terminated_is_named_too() {
 }
 
 #[test]
-fn ctrl_c_and_sigterm_drain_and_report() {
-    for (wish, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+fn every_wish_to_stop_drains_and_reports() {
+    let wishes = [
+        (Signal::INT, 130),
+        (Signal::TERM, 143),
+        (Signal::HUP, 129),
+        (Signal::QUIT, 131),
+    ];
+    for (wish, code) in wishes {
         let place = Place::new();
         let mut job = place.start(&[&ENDLESS[..], &["--json", "out.json"]].concat());
         job.wait_for_progress();
@@ -208,6 +215,60 @@ fn ctrl_c_and_sigterm_drain_and_report() {
         assert_whole(&place.json("out.json"));
         place.assert_clean();
     }
+}
+
+#[test]
+fn a_closed_terminal_ends_nothing_but_the_feed() {
+    let place = Place::new();
+    let mut job = place.start(&[&ENDLESS[..], &["--json", "out.json"]].concat());
+    job.wait_for_progress();
+    let Job {
+        mut launcher,
+        stderr,
+    } = job;
+    // From here on nothing can be told to anybody.
+    drop(stderr);
+    signal(launcher.id(), Signal::HUP);
+    assert_eq!(launcher.wait().expect("it was started").code(), Some(129));
+    assert_whole(&place.json("out.json"));
+    place.assert_clean();
+}
+
+#[test]
+fn a_hangup_that_was_to_be_ignored_is_ignored() {
+    let place = Place::new();
+    let mut command = place.command_after(&["sh", "-c", r#"trap "" HUP; exec "$@""#, "sh"]);
+    let mut job = Job::start(command.args(ENDLESS));
+    job.wait_for_progress();
+    // A second wish to stop would end it by force.
+    signal(job.launcher.id(), Signal::HUP);
+    signal(job.launcher.id(), Signal::TERM);
+    let (code, stderr) = job.finish();
+    assert_eq!(code, Some(143), "{stderr}");
+    assert!(stderr.contains("SIGTERM: drained"), "{stderr}");
+}
+
+/// What was on its way was thrown away when the wish to stop came after the end of the feed.
+#[test]
+fn a_wish_to_stop_after_the_end_of_the_feed_lets_the_rest_arrive() {
+    let place = Place::new();
+    let mut job = place.start(&["--rate", "1000", "--events", "2000", "--json", "out.json"]);
+    job.wait_for_progress();
+    let [feed, strategy] = ["feed", "strategy"].map(|role| job.child_with_role(role));
+    signal(strategy, Signal::STOP);
+    while role_of(feed).is_some() {
+        thread::yield_now();
+    }
+    signal(job.launcher.id(), Signal::INT);
+    job.wait_for_line(|line| line.contains("draining after Ctrl-C"));
+    signal(strategy, Signal::CONT);
+    let (code, stderr) = job.finish();
+    assert_eq!(code, Some(130), "{stderr}");
+    assert!(stderr.contains("drained"), "{stderr}");
+    let report = place.json("out.json");
+    assert_eq!(report["sent"], 2_000);
+    assert_whole(&report);
+    place.assert_clean();
 }
 
 #[test]
@@ -224,14 +285,19 @@ fn a_child_that_does_not_end_is_killed() {
 }
 
 #[test]
-fn children_die_with_a_killed_launcher() {
+fn children_die_with_a_killed_launcher_and_the_next_one_clears_its_place() {
     let place = Place::new();
     let mut job = place.start(&ENDLESS);
     job.wait_for_progress();
+    let children = ["book", "strategy", "feed"].map(|role| job.child_with_role(role));
     signal(job.launcher.id(), Signal::KILL);
     // Returns only when no child holds standard error any more.
     let (code, _) = job.finish();
     assert_eq!(code, None);
+    assert_eq!(children.map(role_of), [const { None }; 3]);
+    assert_eq!(place.folders_left().len(), 1);
+    assert_success(&place.run(&["--events", "100", "--rate", "max"]));
+    place.assert_clean();
 }
 
 /// A folder to run the job in, and another one for its sockets.
@@ -249,25 +315,26 @@ impl Place {
         }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_market_data"));
+    /// The job, still without arguments, as `words` start what follows them.
+    fn command_after(&self, words: &[&str]) -> Command {
+        let mut words = [words, &[env!("CARGO_BIN_EXE_market_data")]]
+            .concat()
+            .into_iter();
+        let mut command = Command::new(words.next().expect("the job itself is a word"));
         command
-            .args(arguments)
+            .args(words)
             .current_dir(self.work.path())
             .env("TMPDIR", self.sockets.path());
         command
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("the job starts")
+        let mut command = self.command_after(&[]);
+        command.args(arguments).output().expect("the job starts")
     }
 
     fn start(&self, arguments: &[&str]) -> Job {
-        let mut command = self.command(arguments);
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut launcher = command.spawn().expect("the job starts");
-        let stderr = BufReader::new(launcher.stderr.take().expect("it is a pipe"));
-        Job { launcher, stderr }
+        Job::start(self.command_after(&[]).args(arguments))
     }
 
     fn json(&self, file: &str) -> Value {
@@ -275,12 +342,16 @@ impl Place {
         serde_json::from_str(&text).expect("the report is JSON")
     }
 
-    /// No socket and no folder for sockets remains.
-    fn assert_clean(&self) {
-        let left: Vec<PathBuf> = fs::read_dir(self.sockets.path())
+    fn folders_left(&self) -> Vec<PathBuf> {
+        fs::read_dir(self.sockets.path())
             .expect("the folder is there")
             .map(|entry| entry.expect("it can be read").path())
-            .collect();
+            .collect()
+    }
+
+    /// No socket and no folder for sockets remains.
+    fn assert_clean(&self) {
+        let left = self.folders_left();
         assert!(left.is_empty(), "{left:?}");
     }
 }
@@ -292,13 +363,24 @@ struct Job {
 }
 
 impl Job {
-    /// Returns when both children have told how far they are.
+    fn start(command: &mut Command) -> Self {
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut launcher = command.spawn().expect("the job starts");
+        let stderr = BufReader::new(launcher.stderr.take().expect("it is a pipe"));
+        Self { launcher, stderr }
+    }
+
+    /// Returns when feed and book have told how far they are.
     fn wait_for_progress(&mut self) {
+        self.wait_for_line(|line| line.contains("feed") && line.contains("book"));
+    }
+
+    fn wait_for_line(&mut self, is_wanted: impl Fn(&str) -> bool) {
         let mut line = String::new();
-        while !(line.contains("feed") && line.contains("book")) {
+        while !is_wanted(&line) {
             line.clear();
             let read_bytes = self.stderr.read_line(&mut line).expect("it is text");
-            assert!(read_bytes > 0, "the job ended before it made progress");
+            assert!(read_bytes > 0, "the job ended before that line");
         }
     }
 
