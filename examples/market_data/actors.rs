@@ -9,7 +9,7 @@ use crate::{
     event::OrderEvent,
     messages::{BookMessage, RiskMessage, StrategyMessage},
     risk::{BookUpdate, RiskCheck, RiskLimits},
-    stage::{HopTransport, Progress, RoleReport, Stage},
+    stage::{FEED_TO_BOOK, HopTransport, Progress, RoleReport, Stage},
 };
 
 /// Where an actor leaves its report at its end.
@@ -42,7 +42,7 @@ impl BookActor {
     fn start(&mut self, over: HopTransport) {
         self.stage = Some(Stage::new(
             "book",
-            "feed->book",
+            FEED_TO_BOOK,
             over,
             self.progress.clone(),
         ));

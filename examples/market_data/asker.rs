@@ -8,7 +8,7 @@ use crate::{
     event::Symbol,
     latency::LatencyRecorder,
     messages::BookMessage,
-    stage::{HopReport, HopTransport, RoleReport},
+    stage::{HopReport, HopTransport, RoleReport, STRATEGY_ASKS_BOOK},
 };
 
 /// What the asker is to do.
@@ -82,7 +82,7 @@ impl Actor for Asker {
 
     async fn stopped(&mut self, _reason: &StopReason) {
         let asks = HopReport {
-            name: "strategy->book ask".into(),
+            name: STRATEGY_ASKS_BOOK.into(),
             transport: self.transport,
             latency: self.round_trips.snapshot(),
         };

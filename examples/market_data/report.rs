@@ -3,6 +3,7 @@
 //! [`JobReport`] joins what the children reported. Hops and stages are lists in the order of the
 //! journey, so a new process adds rows and nothing else.
 
+mod files;
 mod plot;
 mod table;
 
@@ -22,8 +23,11 @@ use crate::{
     ledger::LedgerCounts,
     options::{Options, Role},
     risk::RiskCounts,
-    stage::{HopReport, HopTransport, RoleReport},
+    stage::{HOP_NAMES, HopReport, HopTransport, RoleReport},
 };
+
+const JSON_FILE: &str = "report.json";
+const PLOT_FILE: &str = "percentiles.svg";
 
 /// The whole job in figures; serialised, it is the JSON report.
 #[derive(Serialize)]
@@ -104,8 +108,8 @@ impl JobReport {
         }
     }
 
-    /// Makes the folder and the file that [`Self::write_files`] needs, so that a bad path is known
-    /// before the job runs.
+    /// Makes the folder that [`Self::write_files`] needs and removes what an earlier job wrote
+    /// there, so that a bad path is known before the job runs and no report outlives its job.
     ///
     /// # Errors
     /// [`ReportError::BadPath`].
@@ -115,15 +119,13 @@ impl JobReport {
                 path: folder.clone(),
                 source,
             })?;
+            let percentiles = HOP_NAMES.map(percentile_file);
+            let names = [JSON_FILE, PLOT_FILE].map(String::from);
+            for name in names.iter().chain(&percentiles) {
+                clear(&folder.join(name))?;
+            }
         }
-        if let Some(path) = &options.json {
-            // Emptied: the report of an earlier run must not pass for this one's.
-            fs::File::create(path).map_err(|source| ReportError::BadPath {
-                path: path.clone(),
-                source,
-            })?;
-        }
-        Ok(())
+        options.json.as_deref().map_or(Ok(()), clear)
     }
 
     /// Writes the JSON file of `--json`, and to the folder of `--out` the JSON, the percentile
@@ -136,17 +138,12 @@ impl JobReport {
             write(path, &self.json())?;
         }
         if let Some(folder) = &options.out {
-            write(&folder.join("report.json"), &self.json())?;
             for hop in &self.hops {
-                write(
-                    &folder.join(format!("{}.hgrm", file_stem(&hop.name))),
-                    &hop.recorder.percentile_text(),
-                )?;
+                let path = folder.join(percentile_file(&hop.name));
+                write(&path, &hop.recorder.percentile_text())?;
             }
-            write(
-                &folder.join("percentiles.svg"),
-                &plot::percentiles_svg(&self.hops),
-            )?;
+            write(&folder.join(PLOT_FILE), &plot::percentiles_svg(&self.hops))?;
+            write(&folder.join(JSON_FILE), &self.json())?;
         }
         Ok(())
     }
@@ -270,13 +267,21 @@ fn hexadecimal(checksum: u64) -> String {
     format!("{checksum:016x}")
 }
 
-/// `feed->book` becomes `feed-to-book`.
-fn file_stem(hop: &str) -> String {
-    hop.replace("->", "-to-").replace(' ', "-")
+/// `feed->book` becomes `feed-to-book.hgrm`.
+fn percentile_file(hop: &str) -> String {
+    let stem = hop.replace("->", "-to-").replace(' ', "-");
+    format!("{stem}.hgrm")
+}
+
+fn clear(path: &Path) -> Result<(), ReportError> {
+    files::clear(path).map_err(|source| ReportError::BadPath {
+        path: path.into(),
+        source,
+    })
 }
 
 fn write(path: &Path, text: &str) -> Result<(), ReportError> {
-    fs::write(path, text).map_err(|source| ReportError::Write {
+    files::put(path, text).map_err(|source| ReportError::Write {
         path: path.into(),
         source,
     })

@@ -19,7 +19,9 @@ use crate::{
     notice::Blame,
     options::{Role, Transport},
     pace::Waited,
-    stage::{HopTransport, Progress, RoleReport, Stage, StageReport},
+    stage::{
+        BOOK_TO_RISK, BOOK_TO_STRATEGY, HopTransport, Progress, RoleReport, Stage, StageReport,
+    },
     strategy::StrategyActor,
 };
 
@@ -65,7 +67,7 @@ pub(crate) async fn run_book(child: &Child) -> Result<RoleReport, RoleError> {
     // Only the book of this process is given a ref to it.
     let stage = Stage::new(
         "risk",
-        "book->risk",
+        BOOK_TO_RISK,
         HopTransport::Local,
         Progress::default(),
     );
@@ -95,7 +97,7 @@ pub(crate) async fn run_strategy(child: &Child) -> Result<RoleReport, RoleError>
     let one_at_a_time = SpawnOptions::default().capacity(NonZeroUsize::MIN);
     let asker = node.spawn_with(one_at_a_time, Asker::new(book.clone(), over, asker_outcome));
     let (outcome, report) = oneshot::channel();
-    let stage = Stage::new("strategy", "book->strategy", over, child.progress.clone());
+    let stage = Stage::new("strategy", BOOK_TO_STRATEGY, over, child.progress.clone());
     let who = node.spawn(StrategyActor::new(stage, asker, outcome));
     let follows = book.ask(|reply| BookMessage::Follow { who, reply }).await;
     follows.map_err(|error| RoleError::PeerLost {

@@ -17,6 +17,20 @@ use crate::{
     risk::RiskCounts,
 };
 
+pub(crate) const FEED_TO_BOOK: &str = "feed->book";
+pub(crate) const BOOK_TO_RISK: &str = "book->risk";
+pub(crate) const BOOK_TO_STRATEGY: &str = "book->strategy";
+pub(crate) const STRATEGY_ASKS_BOOK: &str = "strategy->book ask";
+pub(crate) const END_TO_END: &str = "end to end";
+/// All that a job can report.
+pub(crate) const HOP_NAMES: [&str; 5] = [
+    FEED_TO_BOOK,
+    BOOK_TO_RISK,
+    BOOK_TO_STRATEGY,
+    STRATEGY_ASKS_BOOK,
+    END_TO_END,
+];
+
 /// The record of a stage that receives events over one hop.
 pub(crate) struct Stage {
     name: &'static str,

@@ -10,7 +10,7 @@ use crate::{
     latency::LatencyRecorder,
     messages::StrategyMessage,
     risk::BookUpdate,
-    stage::{HopReport, HopTransport, RoleReport, Stage},
+    stage::{END_TO_END, HopReport, HopTransport, RoleReport, Stage},
 };
 
 /// How many updates pass between two questions to the book.
@@ -69,7 +69,7 @@ impl Actor for StrategyActor {
         let mut report = RoleReport::default();
         self.stage.report_into(&mut report);
         report.hops.push(HopReport {
-            name: "end to end".into(),
+            name: END_TO_END.into(),
             transport: HopTransport::Mixed,
             latency: self.end_to_end.snapshot(),
         });
