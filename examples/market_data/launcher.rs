@@ -29,8 +29,6 @@ use crate::{
     stage::RoleReport,
 };
 
-/// Each needs those before it.
-const START_ORDER: [Role; 3] = [Role::Book, Role::Strategy, Role::Feed];
 /// After a failure, from SIGTERM to SIGKILL.
 const END_LIMIT: Duration = Duration::from_secs(1);
 /// After Ctrl-C, from the stop of the feed to SIGKILL.
@@ -98,7 +96,7 @@ fn run_job(options: &Options) -> Result<Outcome, JobError> {
 }
 
 fn tell(options: &Options, outcome: &Outcome) -> Result<(), JobError> {
-    let is_complete = outcome.reports.len() == START_ORDER.len();
+    let is_complete = outcome.reports.len() == options.roles().len();
     if let (false, Some(interrupt)) = (is_complete, outcome.interrupt) {
         return Err(JobError::Broken(interrupt));
     }
@@ -136,13 +134,13 @@ impl<'a> Job<'a> {
         Self {
             folder,
             children: Children::new(),
-            to_start: START_ORDER.into(),
+            to_start: options.roles().iter().copied().collect(),
             peers: Vec::new(),
             reports: BTreeMap::new(),
             failures: Vec::new(),
             interrupt: None,
             kill_at: None,
-            progress: ProgressLine::new(options.input.is_none().then(|| options.event_limit())),
+            progress: ProgressLine::new(options),
         }
     }
 
@@ -194,7 +192,9 @@ impl<'a> Job<'a> {
                 self.peers.extend(addresses);
                 self.start_next();
             }
-            ChildEvent::Notice(Notice::Progress { handled }) => self.progress.show(role, handled),
+            ChildEvent::Notice(Notice::Progress { second, handled }) => {
+                self.progress.show(role, second, handled);
+            }
             ChildEvent::Notice(Notice::Report(report)) => {
                 self.reports.insert(role, *report);
             }
