@@ -9,7 +9,7 @@ use crate::{
     event::OrderEvent,
     messages::{BookMessage, RiskMessage, StrategyMessage},
     risk::{BookUpdate, RiskCheck, RiskLimits},
-    stage::{RoleReport, Stage, transport_to},
+    stage::{FEED_TO_BOOK, HopTransport, Progress, RoleReport, Stage},
 };
 
 /// Where an actor leaves its report at its end.
@@ -18,7 +18,9 @@ pub(crate) type Outcome = oneshot::Sender<RoleReport>;
 /// Keeps a limit order book per symbol, and tells risk check and followers of every change.
 pub(crate) struct BookActor {
     books: Books,
-    stage: Stage,
+    /// Not before the feed has started: what it reports is never guessed.
+    stage: Option<Stage>,
+    progress: Progress,
     risk: ActorRef<RiskMessage>,
     followers: Vec<ActorRef<StrategyMessage>>,
     outcome: Option<Outcome>,
@@ -26,21 +28,32 @@ pub(crate) struct BookActor {
 
 impl BookActor {
     /// Makes the actor with empty books.
-    pub(crate) fn new(stage: Stage, risk: ActorRef<RiskMessage>, outcome: Outcome) -> Self {
+    pub(crate) fn new(progress: Progress, risk: ActorRef<RiskMessage>, outcome: Outcome) -> Self {
         Self {
             books: Books::default(),
-            stage,
+            stage: None,
+            progress,
             risk,
             followers: Vec::new(),
             outcome: Some(outcome),
         }
     }
 
-    async fn apply(&mut self, mut event: OrderEvent, cx: &Context<Self>) -> ActorResult {
-        if event.sequence == 0 {
-            self.stage.came_over(transport_to(cx.node(), "feed"));
-        }
-        self.stage.record_arrival(&event, monotonic_ns());
+    fn start(&mut self, over: HopTransport) {
+        self.stage = Some(Stage::new(
+            "book",
+            FEED_TO_BOOK,
+            over,
+            self.progress.clone(),
+        ));
+    }
+
+    async fn apply(&mut self, mut event: OrderEvent) -> ActorResult {
+        let stage = self
+            .stage
+            .as_mut()
+            .ok_or("an event came before the start")?;
+        stage.record_arrival(&event, monotonic_ns());
         let top = self.books.apply(&event);
         event.sent_ns = monotonic_ns();
         self.risk
@@ -56,9 +69,10 @@ impl BookActor {
     }
 
     async fn finish(&mut self, cx: &Context<Self>) -> ActorResult {
+        let ended_ns = monotonic_ns();
         self.risk.send(RiskMessage::Done).await?;
         for follower in &self.followers {
-            follower.send(StrategyMessage::Done).await?;
+            follower.send(StrategyMessage::Done { ended_ns }).await?;
         }
         cx.stop();
         Ok(())
@@ -70,7 +84,8 @@ impl Actor for BookActor {
 
     async fn handle(&mut self, message: BookMessage, cx: &mut Context<Self>) -> ActorResult {
         match message {
-            BookMessage::Order(event) => self.apply(event, cx).await?,
+            BookMessage::Start { over } => self.start(over),
+            BookMessage::Order(event) => self.apply(event).await?,
             BookMessage::Follow { who, reply } => {
                 self.followers.push(who);
                 reply.send(());
@@ -82,11 +97,14 @@ impl Actor for BookActor {
     }
 
     async fn stopped(&mut self, _reason: &StopReason) {
+        let Some(stage) = &self.stage else {
+            return;
+        };
         let mut report = RoleReport {
             book: Some(self.books.counts()),
             ..RoleReport::default()
         };
-        self.stage.report_into(&mut report);
+        stage.report_into(&mut report);
         hand_in(&mut self.outcome, report);
     }
 }

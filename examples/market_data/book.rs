@@ -14,6 +14,8 @@ use self::ladder::Ladder;
 pub(crate) use self::ladder::Quote;
 use crate::event::{EventKind, OrderEvent, Side, Symbol};
 
+/// The price of an event that halts trading; other prices of its kind tell that it goes on.
+const HALTED: i64 = -1;
 /// Room for this many live orders before a book allocates again.
 const EXPECTED_LIVE_ORDERS: usize = 16_384;
 
@@ -55,7 +57,6 @@ pub(crate) struct Book {
     bids: Ladder,
     asks: Ladder,
     orders: FxHashMap<u64, RestingOrder>,
-    trading: Trading,
     counts: BookCounts,
 }
 
@@ -72,7 +73,7 @@ impl Book {
             }
             Some(EventKind::ExecuteHidden) => self.counts.hidden_shares += u64::from(event.size),
             Some(EventKind::CrossTrade) => self.counts.auction_shares += u64::from(event.size),
-            Some(EventKind::Halt) => self.halt(event),
+            Some(EventKind::Halt) => self.counts.halts += u64::from(event.price == HALTED),
             None => self.counts.malformed += 1,
         }
     }
@@ -83,12 +84,6 @@ impl Book {
             bid: self.bids.best(),
             ask: self.asks.best(),
         }
-    }
-
-    /// Whether the symbol trades.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what a strategy asks for"))]
-    pub(crate) fn trading(&self) -> Trading {
-        self.trading
     }
 
     fn add(&mut self, event: &OrderEvent) {
@@ -141,15 +136,6 @@ impl Book {
         true
     }
 
-    fn halt(&mut self, event: &OrderEvent) {
-        self.trading = match event.price {
-            -1 => Trading::Halted,
-            0 => Trading::QuotesOnly,
-            _ => Trading::Open,
-        };
-        self.counts.halts += u64::from(self.trading == Trading::Halted);
-    }
-
     fn ladder(&mut self, side: Side) -> &mut Ladder {
         match side {
             Side::Bid => &mut self.bids,
@@ -166,7 +152,6 @@ impl Default for Book {
             bids: Ladder::new(Side::Bid),
             asks: Ladder::new(Side::Ask),
             orders,
-            trading: Trading::Open,
             counts: BookCounts::default(),
         }
     }
@@ -187,17 +172,6 @@ pub(crate) struct TopOfBook {
     pub(crate) bid: Option<Quote>,
     /// The lowest price someone takes.
     pub(crate) ask: Option<Quote>,
-}
-
-/// Whether a symbol trades.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trading {
-    /// Orders are accepted and executed.
-    Open,
-    /// Nothing happens.
-    Halted,
-    /// Orders are accepted, but not executed.
-    QuotesOnly,
 }
 
 /// What happened in a book, or in several.
@@ -364,17 +338,10 @@ mod tests {
     }
 
     #[test]
-    fn a_halt_stops_trading_until_it_resumes() {
-        let mut book = Book::default();
-        for (price, wanted) in [
-            (-1, Trading::Halted),
-            (0, Trading::QuotesOnly),
-            (1, Trading::Open),
-        ] {
-            book.apply(&event(EventKind::Halt, 0, 0, price, Side::Ask));
-            assert_eq!(book.trading(), wanted);
-        }
-        assert_eq!(book.counts.halts, 1);
+    fn halts_are_counted_and_what_ends_them_is_not() {
+        let [halted, quoting, trading] =
+            [-1, 0, 1].map(|price| event(EventKind::Halt, 0, 0, price, Side::Ask));
+        assert_eq!(book_with(&[halted, quoting, trading]).counts.halts, 1);
     }
 
     #[test]

@@ -8,10 +8,11 @@ use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
     task::JoinHandle,
-    time::{MissedTickBehavior, interval},
+    time::sleep,
 };
 
 use crate::{
+    clock::monotonic_ns,
     failure::message_of,
     notice::{Blame, Notice},
     options::{Options, Role},
@@ -19,8 +20,6 @@ use crate::{
     roles::{self, RoleError},
     stage::{Progress, RoleReport},
 };
-
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Plays `role` to its end.
 pub(crate) fn run(role: Role, options: Options) -> ExitCode {
@@ -113,20 +112,23 @@ fn die_with_launcher(launcher_pid: Option<i32>) -> Result<(), RoleError> {
 
 fn tell_progress(progress: Progress) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut ticks = interval(PROGRESS_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
-            ticks.tick().await;
-            if (Notice::Progress {
-                handled: progress.handled(),
-            })
-            .send()
-            .is_err()
-            {
+            let second = next_second().await;
+            let handled = progress.handled();
+            if (Notice::Progress { second, handled }).send().is_err() {
                 return;
             }
         }
     })
+}
+
+/// Returns when a new second begins, in all processes of the host at once.
+async fn next_second() -> u64 {
+    const SECOND_NS: u64 = 1_000_000_000;
+    let now_ns = monotonic_ns();
+    let second = now_ns / SECOND_NS + 1;
+    sleep(Duration::from_nanos(second * SECOND_NS - now_ns)).await;
+    second
 }
 
 fn exit_code(blame: Blame) -> ExitCode {

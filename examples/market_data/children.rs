@@ -88,11 +88,6 @@ impl Children {
         Some((role, event))
     }
 
-    /// True while the child that plays `role` runs.
-    pub(crate) fn is_running(&self, role: Role) -> bool {
-        self.running.iter().any(|child| child.role == role)
-    }
-
     /// Sends `signal` to the child that plays `role`, if it runs.
     pub(crate) fn signal(&self, role: Role, signal: Signal) {
         self.running

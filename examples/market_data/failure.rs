@@ -1,6 +1,10 @@
-//! How an error is told to people: itself, then its causes.
+//! How an error is told to people: itself, then its causes, on standard error.
 
-use std::error::Error;
+use std::{
+    error::Error,
+    fmt::Display,
+    io::{self, Write as _},
+};
 
 /// The error and all its sources on one line, divided by colons.
 pub(crate) fn message_of(error: &dyn Error) -> String {
@@ -12,4 +16,10 @@ pub(crate) fn message_of(error: &dyn Error) -> String {
         cause = error.source();
     }
     message
+}
+
+/// Writes a line to standard error. Where that is gone, as with a closed terminal, the work goes on
+/// without it.
+pub(crate) fn complain(line: impl Display) {
+    writeln!(io::stderr(), "{line}").ok();
 }

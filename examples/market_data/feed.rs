@@ -12,7 +12,7 @@ use crate::{
     ledger::{Ledger, LedgerCounts},
     lobster::{LobsterError, LobsterReader},
     options::Options,
-    pace::{Schedule, StopFlag, wait_until},
+    pace::{Schedule, StopFlag, Waited, wait_until},
 };
 
 /// The seed of the order flow that is generated when no file is given.
@@ -63,8 +63,8 @@ impl Feed {
     }
 
     /// Sleeps and spins until `event` is due, or until asked to stop.
-    pub(crate) fn wait_until_due(&self, event: &OrderEvent) {
-        wait_until(event.intended_ns, &self.stop);
+    pub(crate) fn wait_until_due(&self, event: &OrderEvent) -> Waited {
+        wait_until(event.intended_ns, &self.stop)
     }
 
     /// Records that `event` was accepted by the other side.

@@ -2,38 +2,33 @@
 //! out.
 //!
 //! Processes start in the order in which they need each other. The first failure ends the job: the
-//! others get SIGTERM and, where that does not help, SIGKILL. Ctrl-C and SIGTERM drain instead: the
-//! feed stops, and what is on its way arrives.
+//! others get SIGTERM and, where that does not help, SIGKILL. Ctrl-C and the other wishes of an
+//! [`Interrupt`] drain instead: the feed stops, and what is on its way arrives.
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    fs::Permissions,
     io::{self, Write as _},
-    os::unix::fs::PermissionsExt as _,
+    path::Path,
     process::{self, ExitCode},
     time::Duration,
 };
 
 use rustix::process::Signal;
-use tempfile::TempDir;
 use thiserror::Error;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     children::{ChildError, ChildEvent, Children, Ending},
-    failure::message_of,
+    failure::{complain, message_of},
+    interrupt::{Interrupt, Interrupts},
     notice::Notice,
     options::{Options, Role, RoleOptions},
     progress::ProgressLine,
     report::{JobReport, ReportError},
+    socket_folder::SocketFolder,
     stage::RoleReport,
 };
 
-/// Each needs those before it.
-const START_ORDER: [Role; 3] = [Role::Book, Role::Strategy, Role::Feed];
 /// After a failure, from SIGTERM to SIGKILL.
 const END_LIMIT: Duration = Duration::from_secs(1);
 /// After Ctrl-C, from the stop of the feed to SIGKILL.
@@ -49,7 +44,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("market_data: {}", message_of(&error));
+            complain(format_args!("market_data: {}", message_of(&error)));
             ExitCode::from(error.exit_code())
         }
     }
@@ -91,8 +86,8 @@ fn run_job(options: &Options) -> Result<Outcome, JobError> {
     runtime.block_on(async {
         // Before the folder exists: from here on no signal ends this process without removing it.
         let interrupts = Interrupts::listen()?;
-        let folder = socket_folder()?;
-        let outcome = Job::new(options, &folder).supervise(interrupts).await;
+        let folder = SocketFolder::make()?;
+        let outcome = Job::new(options, folder.path()).supervise(interrupts).await;
         let closed = folder.close();
         let outcome = outcome?;
         closed?;
@@ -101,7 +96,7 @@ fn run_job(options: &Options) -> Result<Outcome, JobError> {
 }
 
 fn tell(options: &Options, outcome: &Outcome) -> Result<(), JobError> {
-    let is_complete = outcome.reports.len() == START_ORDER.len();
+    let is_complete = outcome.reports.len() == options.roles().len();
     if let (false, Some(interrupt)) = (is_complete, outcome.interrupt) {
         return Err(JobError::Broken(interrupt));
     }
@@ -115,14 +110,6 @@ fn tell(options: &Options, outcome: &Outcome) -> Result<(), JobError> {
         .map_or(Ok(()), |interrupt| Err(JobError::Drained(interrupt)))
 }
 
-/// A folder for sockets that no other user can enter.
-fn socket_folder() -> io::Result<TempDir> {
-    tempfile::Builder::new()
-        .prefix("market-data-")
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir()
-}
-
 /// What the children reported, and whether they were interrupted.
 struct Outcome {
     reports: BTreeMap<Role, RoleReport>,
@@ -131,7 +118,7 @@ struct Outcome {
 
 /// A running job.
 struct Job<'a> {
-    folder: &'a TempDir,
+    folder: &'a Path,
     children: Children,
     to_start: VecDeque<Role>,
     peers: Vec<String>,
@@ -143,17 +130,17 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    fn new(options: &Options, folder: &'a TempDir) -> Self {
+    fn new(options: &Options, folder: &'a Path) -> Self {
         Self {
             folder,
             children: Children::new(),
-            to_start: START_ORDER.into(),
+            to_start: options.roles().iter().copied().collect(),
             peers: Vec::new(),
             reports: BTreeMap::new(),
             failures: Vec::new(),
             interrupt: None,
             kill_at: None,
-            progress: ProgressLine::new(options.input.is_none().then(|| options.event_limit())),
+            progress: ProgressLine::new(options),
         }
     }
 
@@ -190,7 +177,7 @@ impl<'a> Job<'a> {
         };
         let role_options = RoleOptions {
             role: Some(role),
-            socket_dir: Some(self.folder.path().into()),
+            socket_dir: Some(self.folder.into()),
             launcher_pid: i32::try_from(process::id()).ok(),
             peers: self.peers.clone(),
         };
@@ -205,7 +192,9 @@ impl<'a> Job<'a> {
                 self.peers.extend(addresses);
                 self.start_next();
             }
-            ChildEvent::Notice(Notice::Progress { handled }) => self.progress.show(role, handled),
+            ChildEvent::Notice(Notice::Progress { second, handled }) => {
+                self.progress.show(role, second, handled);
+            }
             ChildEvent::Notice(Notice::Report(report)) => {
                 self.reports.insert(role, *report);
             }
@@ -248,12 +237,18 @@ impl<'a> Job<'a> {
         if self.interrupt.replace(interrupt).is_some() {
             return self.kill();
         }
-        if self.children.is_running(Role::Feed) {
-            self.children.signal(Role::Feed, Signal::TERM);
-            self.kill_at.get_or_insert(Instant::now() + DRAIN_LIMIT);
-        } else {
-            self.end_all(END_LIMIT);
+        self.progress.finish();
+        complain(format_args!(
+            "market_data: draining after {}; a second wish to stop ends it by force",
+            interrupt.name()
+        ));
+        if self.to_start.contains(&Role::Feed) {
+            // Nothing has been sent.
+            return self.end_all(END_LIMIT);
         }
+        // A feed that has ended already needs no signal: what it sent is still on its way.
+        self.children.signal(Role::Feed, Signal::TERM);
+        self.kill_at.get_or_insert(Instant::now() + DRAIN_LIMIT);
     }
 
     fn end_all(&mut self, limit: Duration) {
@@ -276,51 +271,5 @@ async fn at(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
-    }
-}
-
-/// A wish of the user to stop.
-#[derive(Clone, Copy, Debug)]
-enum Interrupt {
-    CtrlC,
-    Terminate,
-}
-
-impl Interrupt {
-    fn name(self) -> &'static str {
-        match self {
-            Self::CtrlC => "Ctrl-C",
-            Self::Terminate => "SIGTERM",
-        }
-    }
-
-    /// 128 and the number of the signal, as shells have it.
-    fn exit_code(self) -> u8 {
-        match self {
-            Self::CtrlC => 130,
-            Self::Terminate => 143,
-        }
-    }
-}
-
-struct Interrupts {
-    ctrl_c: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Interrupts {
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            ctrl_c: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// The next wish; dropping the call loses none.
-    async fn next(&mut self) -> Interrupt {
-        tokio::select! {
-            _ = self.ctrl_c.recv() => Interrupt::CtrlC,
-            _ = self.terminate.recv() => Interrupt::Terminate,
-        }
     }
 }

@@ -9,6 +9,7 @@
 //! it is about.
 
 mod actors;
+mod asker;
 mod book;
 mod checksum;
 mod child;
@@ -18,6 +19,7 @@ mod event;
 mod failure;
 mod feed;
 mod generator;
+mod interrupt;
 mod latency;
 mod launcher;
 mod ledger;
@@ -30,6 +32,7 @@ mod progress;
 mod report;
 mod risk;
 mod roles;
+mod socket_folder;
 mod stage;
 mod strategy;
 

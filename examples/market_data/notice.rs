@@ -18,7 +18,9 @@ pub(crate) enum Notice {
     },
     /// It is alive and this far.
     Progress {
-        /// Events handled.
+        /// When, in whole seconds of the clock that all processes share.
+        second: u64,
+        /// Events handled until then.
         handled: u64,
     },
     /// It is done.

@@ -36,6 +36,10 @@ pub(crate) struct Options {
     #[arg(long, value_enum, default_value_t = Transport::Auto)]
     pub(crate) transport: Transport,
 
+    /// How many processes take part
+    #[arg(long, value_enum, value_name = "2|3", default_value_t = Processes::Three)]
+    pub(crate) processes: Processes,
+
     /// Writes the report as JSON to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -53,6 +57,14 @@ impl Options {
     /// Parses the arguments of this process; help and errors are printed and end it.
     pub(crate) fn from_command_line() -> Self {
         Self::parse()
+    }
+
+    /// The parts of the job in the order in which they start: each needs those before it.
+    pub(crate) fn roles(&self) -> &'static [Role] {
+        match self.processes {
+            Processes::Two => &[Role::Book, Role::Feed],
+            Processes::Three => &[Role::Book, Role::Strategy, Role::Feed],
+        }
     }
 
     /// The most events to send.
@@ -128,6 +140,17 @@ impl Role {
     }
 }
 
+/// How many processes take part, beside the launcher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Processes {
+    /// Feed and book, with the risk check in the book's: what feed -> book does by itself
+    #[value(name = "2")]
+    Two,
+    /// The strategy too, which follows the book and asks it
+    #[value(name = "3")]
+    Three,
+}
+
 /// What carries messages between the processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Transport {
@@ -192,6 +215,7 @@ mod tests {
         let message = |arguments: &[&str]| Options::parse_from(arguments).unwrap_err().to_string();
         assert!(message(&["--rate", "fast"]).contains("`max` or `recorded`"));
         assert!(message(&["--transport", "pigeon"]).contains("[possible values: auto, unix, tcp]"));
+        assert!(message(&["--processes", "4"]).contains("[possible values: 2, 3]"));
         assert!(message(&["--events", "0"]).contains("--events <N>"));
         assert_eq!(Options::parse_from(&["--what"]).unwrap_err().exit_code(), 2);
     }

@@ -112,12 +112,22 @@ impl StopFlag {
     }
 }
 
+/// Why a wait has ended.
+#[must_use = "what is not due must not be sent"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// It is time.
+    Due,
+    /// Someone asked to stop, perhaps before it was time.
+    Stopped,
+}
+
 /// Returns at `due_ns`, or as soon as `stop` is raised.
-pub(crate) fn wait_until(due_ns: u64, stop: &StopFlag) {
+pub(crate) fn wait_until(due_ns: u64, stop: &StopFlag) -> Waited {
     while !stop.is_raised() {
         let left_ns = due_ns.saturating_sub(monotonic_ns());
         if left_ns == 0 {
-            return;
+            return Waited::Due;
         }
         if left_ns > SPIN_NS {
             thread::sleep(Duration::from_nanos(
@@ -127,6 +137,7 @@ pub(crate) fn wait_until(due_ns: u64, stop: &StopFlag) {
             std::hint::spin_loop();
         }
     }
+    Waited::Stopped
 }
 
 /// Computed from the index and not by adding up gaps: nothing is lost to rounding.
@@ -178,18 +189,18 @@ mod tests {
     #[test]
     fn waiting_ends_at_the_due_time_and_not_before() {
         let due_ns = monotonic_ns() + 3_000_000;
-        wait_until(due_ns, &StopFlag::default());
+        assert_eq!(wait_until(due_ns, &StopFlag::default()), Waited::Due);
         assert!(monotonic_ns() >= due_ns);
     }
 
     #[test]
-    fn a_raised_flag_ends_the_longest_wait() {
+    fn a_raised_flag_ends_the_longest_wait_and_is_told_from_its_end() {
         let stop = StopFlag::default();
         let waiting = thread::spawn({
             let stop = stop.clone();
             move || wait_until(u64::MAX, &stop)
         });
         stop.raise();
-        waiting.join().unwrap();
+        assert_eq!(waiting.join().unwrap(), Waited::Stopped);
     }
 }

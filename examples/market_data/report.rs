@@ -3,6 +3,7 @@
 //! [`JobReport`] joins what the children reported. Hops and stages are lists in the order of the
 //! journey, so a new process adds rows and nothing else.
 
+mod files;
 mod plot;
 mod table;
 
@@ -22,8 +23,11 @@ use crate::{
     ledger::LedgerCounts,
     options::{Options, Role},
     risk::RiskCounts,
-    stage::{HopReport, HopTransport, RoleReport},
+    stage::{HOP_NAMES, HopReport, HopTransport, RoleReport},
 };
+
+const JSON_FILE: &str = "report.json";
+const PLOT_FILE: &str = "percentiles.svg";
 
 /// The whole job in figures; serialised, it is the JSON report.
 #[derive(Serialize)]
@@ -44,6 +48,9 @@ pub(crate) struct JobReport {
     stages: Vec<StageRow>,
     book: Option<BookCounts>,
     risk: Option<RiskCounts>,
+    /// Questions to the book that should have been answered and were not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_asks: Option<u64>,
 }
 
 impl JobReport {
@@ -75,29 +82,34 @@ impl JobReport {
                 .collect(),
             book: reports.values().find_map(|report| report.book),
             risk: reports.values().find_map(|report| report.risk),
+            failed_asks: reports.values().find_map(|report| report.failed_asks),
             stages,
         }
     }
 
-    /// Whether every stage handled what the feed sent, once and in order.
+    /// Whether every stage handled what the feed sent, once and in order, and every question was
+    /// answered.
     ///
     /// # Errors
-    /// [`ReportError::Unreconciled`] when one did not.
+    /// [`ReportError::Unreconciled`] when a stage did not, [`ReportError::Unanswered`] when a
+    /// question was not.
     pub(crate) fn verdict(&self) -> Result<(), ReportError> {
         let is_whole = [self.lost, self.duplicated, self.reordered] == [0; 3];
         let is_same = self
             .stages
             .windows(2)
             .all(|pair| pair[0].checksum == pair[1].checksum);
-        if is_whole && is_same {
-            Ok(())
-        } else {
-            Err(ReportError::Unreconciled)
+        if !(is_whole && is_same) {
+            return Err(ReportError::Unreconciled);
+        }
+        match self.failed_asks {
+            None | Some(0) => Ok(()),
+            Some(asks) => Err(ReportError::Unanswered { asks }),
         }
     }
 
-    /// Makes the folder and the file that [`Self::write_files`] needs, so that a bad path is known
-    /// before the job runs.
+    /// Makes the folder that [`Self::write_files`] needs and removes what an earlier job wrote
+    /// there, so that a bad path is known before the job runs and no report outlives its job.
     ///
     /// # Errors
     /// [`ReportError::BadPath`].
@@ -107,15 +119,13 @@ impl JobReport {
                 path: folder.clone(),
                 source,
             })?;
+            let percentiles = HOP_NAMES.map(percentile_file);
+            let names = [JSON_FILE, PLOT_FILE].map(String::from);
+            for name in names.iter().chain(&percentiles) {
+                clear(&folder.join(name))?;
+            }
         }
-        if let Some(path) = &options.json {
-            // Emptied: the report of an earlier run must not pass for this one's.
-            fs::File::create(path).map_err(|source| ReportError::BadPath {
-                path: path.clone(),
-                source,
-            })?;
-        }
-        Ok(())
+        options.json.as_deref().map_or(Ok(()), clear)
     }
 
     /// Writes the JSON file of `--json`, and to the folder of `--out` the JSON, the percentile
@@ -128,17 +138,12 @@ impl JobReport {
             write(path, &self.json())?;
         }
         if let Some(folder) = &options.out {
-            write(&folder.join("report.json"), &self.json())?;
             for hop in &self.hops {
-                write(
-                    &folder.join(format!("{}.hgrm", file_stem(&hop.name))),
-                    &hop.recorder.percentile_text(),
-                )?;
+                let path = folder.join(percentile_file(&hop.name));
+                write(&path, &hop.recorder.percentile_text())?;
             }
-            write(
-                &folder.join("percentiles.svg"),
-                &plot::percentiles_svg(&self.hops),
-            )?;
+            write(&folder.join(PLOT_FILE), &plot::percentiles_svg(&self.hops))?;
+            write(&folder.join(JSON_FILE), &self.json())?;
         }
         Ok(())
     }
@@ -159,6 +164,12 @@ pub(crate) enum ReportError {
         "the stages did not handle the same events: see lost, duplicated, reordered and the checksums above"
     )]
     Unreconciled,
+    /// The book did not answer all that it was asked while it lived.
+    #[error("{asks} questions to the book failed")]
+    Unanswered {
+        /// How many.
+        asks: u64,
+    },
     /// A path that the user gave cannot be written to.
     #[error("cannot write to {}", path.display())]
     BadPath {
@@ -256,13 +267,21 @@ fn hexadecimal(checksum: u64) -> String {
     format!("{checksum:016x}")
 }
 
-/// `feed->book` becomes `feed-to-book`.
-fn file_stem(hop: &str) -> String {
-    hop.replace("->", "-to-").replace(' ', "-")
+/// `feed->book` becomes `feed-to-book.hgrm`.
+fn percentile_file(hop: &str) -> String {
+    let stem = hop.replace("->", "-to-").replace(' ', "-");
+    format!("{stem}.hgrm")
+}
+
+fn clear(path: &Path) -> Result<(), ReportError> {
+    files::clear(path).map_err(|source| ReportError::BadPath {
+        path: path.into(),
+        source,
+    })
 }
 
 fn write(path: &Path, text: &str) -> Result<(), ReportError> {
-    fs::write(path, text).map_err(|source| ReportError::Write {
+    files::put(path, text).map_err(|source| ReportError::Write {
         path: path.into(),
         source,
     })
@@ -301,8 +320,7 @@ pub(super) mod tests {
             ("book", "feed->book", HopTransport::Unix),
             ("risk", "book->risk", HopTransport::Local),
         ] {
-            let mut stage = Stage::new(name, hop, Progress::default());
-            stage.came_over(transport);
+            let mut stage = Stage::new(name, hop, transport, Progress::default());
             for &sequence in sequences {
                 stage.record_arrival(&OrderEvent::blank(sequence), 1_000);
             }
@@ -332,6 +350,17 @@ pub(super) mod tests {
         for report in [lossy, doubled, late] {
             assert!(matches!(report.verdict(), Err(ReportError::Unreconciled)));
         }
+    }
+
+    #[test]
+    fn an_unanswered_question_is_counted_and_refused() {
+        let mut report = report_of(&[0], &[0]);
+        report.failed_asks = Some(3);
+        let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+        assert_eq!(json["failed_asks"], 3);
+        assert!(report.to_string().contains("\nasks            3 failed\n"));
+        let verdict = report.verdict();
+        assert!(matches!(verdict, Err(ReportError::Unanswered { asks: 3 })));
     }
 
     #[test]

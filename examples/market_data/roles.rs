@@ -1,6 +1,6 @@
 //! What feed, book and strategy do: the nodes they start, and how their actors come to know each other.
 
-use std::{error::Error, io, path::PathBuf, time::Duration};
+use std::{error::Error, io, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use mycelium::{InvalidPeerAddr, NodeBuilder, RegisterError, ResolveError, StartError, prelude::*};
 use thiserror::Error;
@@ -8,15 +8,20 @@ use tokio::{sync::oneshot, task::JoinError};
 
 use crate::{
     actors::{BookActor, RiskActor},
+    asker::Asker,
     child::Child,
     clock::monotonic_ns,
+    failure::complain,
     feed::Feed,
     ledger::LedgerCounts,
     lobster::LobsterError,
     messages::BookMessage,
     notice::Blame,
     options::{Role, Transport},
-    stage::{Progress, RoleReport, Stage, StageReport},
+    pace::Waited,
+    stage::{
+        BOOK_TO_RISK, BOOK_TO_STRATEGY, HopTransport, Progress, RoleReport, Stage, StageReport,
+    },
     strategy::StrategyActor,
 };
 
@@ -59,11 +64,16 @@ pub(crate) async fn run_feed(child: &Child) -> Result<RoleReport, RoleError> {
 pub(crate) async fn run_book(child: &Child) -> Result<RoleReport, RoleError> {
     let node = node(child, Role::Book)?.start().await?;
     let (risk_outcome, risk_report) = oneshot::channel();
-    let stage = Stage::new("risk", "book->risk", Progress::default());
+    // Only the book of this process is given a ref to it.
+    let stage = Stage::new(
+        "risk",
+        BOOK_TO_RISK,
+        HopTransport::Local,
+        Progress::default(),
+    );
     let risk = node.spawn(RiskActor::new(stage, risk_outcome));
     let (book_outcome, book_report) = oneshot::channel();
-    let stage = Stage::new(BOOK, "feed->book", child.progress.clone());
-    let book = node.spawn(BookActor::new(stage, risk, book_outcome));
+    let book = node.spawn(BookActor::new(child.progress.clone(), risk, book_outcome));
     node.register(BOOK, &book)?;
     child.announce(node.addresses().iter().map(ToString::to_string).collect())?;
 
@@ -81,11 +91,14 @@ pub(crate) async fn run_book(child: &Child) -> Result<RoleReport, RoleError> {
 pub(crate) async fn run_strategy(child: &Child) -> Result<RoleReport, RoleError> {
     let node = node(child, Role::Strategy)?.start().await?;
     let book = node.resolve::<BookMessage>(BOOK).await?;
-    let (outcome, report) = oneshot::channel();
+    // Its link carries both ways.
+    let over = transport_to_book(&book)?;
     let (asker_outcome, asker_report) = oneshot::channel();
-    let stage = Stage::new("strategy", "book->strategy", child.progress.clone());
-    let actor = StrategyActor::new(book.clone(), stage, outcome, asker_outcome);
-    let who = node.spawn(actor);
+    let one_at_a_time = SpawnOptions::default().capacity(NonZeroUsize::MIN);
+    let asker = node.spawn_with(one_at_a_time, Asker::new(book.clone(), over, asker_outcome));
+    let (outcome, report) = oneshot::channel();
+    let stage = Stage::new("strategy", BOOK_TO_STRATEGY, over, child.progress.clone());
+    let who = node.spawn(StrategyActor::new(stage, asker, outcome));
     let follows = book.ask(|reply| BookMessage::Follow { who, reply }).await;
     follows.map_err(|error| RoleError::PeerLost {
         peer: BOOK,
@@ -175,6 +188,9 @@ pub(crate) enum RoleError {
     /// The book was not found.
     #[error("cannot find the book")]
     Resolve(#[from] ResolveError),
+    /// The book was found, but over something that reports do not know.
+    #[error("the book is reached over something that reports have no name for")]
+    UnknownTransport,
     /// The sending thread panicked.
     #[error("the replay failed")]
     Replay(#[from] JoinError),
@@ -203,8 +219,13 @@ fn replay(
         peer: BOOK,
         source: Box::new(error),
     };
+    let over = transport_to_book(book)?;
+    book.send_blocking(BookMessage::Start { over })
+        .map_err(lost)?;
     while let Some(mut event) = feed.next_event()? {
-        feed.wait_until_due(&event);
+        if feed.wait_until_due(&event) == Waited::Stopped {
+            break;
+        }
         event.sent_ns = monotonic_ns();
         book.send_blocking(BookMessage::Order(event))
             .map_err(lost)?;
@@ -215,12 +236,46 @@ fn replay(
     Ok(feed.counts())
 }
 
+fn transport_to_book(book: &ActorRef<BookMessage>) -> Result<HopTransport, RoleError> {
+    HopTransport::to(book).ok_or(RoleError::UnknownTransport)
+}
+
 async fn shut_down(node: &Node) {
     if let Err(late) = node.shutdown(SHUTDOWN_TIMEOUT).await {
-        eprintln!("{}: {late}", node.id());
+        complain(format_args!("{}: {late}", node.id()));
     }
 }
 
 fn socket_dir(child: &Child) -> PathBuf {
     child.options.role.socket_dir.clone().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{options::Options, pace::StopFlag};
+
+    #[tokio::test]
+    async fn what_is_not_yet_due_is_not_sent_when_the_replay_stops() -> Result<(), Box<dyn Error>> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("hours_apart.csv");
+        fs::write(&file, "34200.0,1,7,10,100,1\n57600.0,1,8,10,100,1\n")?;
+        let file = file.to_str().ok_or("not a text")?;
+        let options = Options::parse_from(&["--input", file, "--rate", "recorded"])?;
+        let stop = StopFlag::default();
+        let feed = Feed::open(&options, stop.clone())?;
+        let mut book = Node::builder("book").start().await?.inbox();
+        let to_book = book.actor_ref();
+        let replayed =
+            tokio::task::spawn_blocking(move || replay(feed, &to_book, &Progress::default()));
+
+        assert!(matches!(book.recv().await?, BookMessage::Start { .. }));
+        assert!(matches!(book.recv().await?, BookMessage::Order(_)));
+        stop.raise();
+        assert!(matches!(book.recv().await?, BookMessage::Done));
+        assert_eq!(replayed.await??.handled, 1);
+        Ok(())
+    }
 }

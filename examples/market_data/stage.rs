@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use mycelium::{LinkKind, Node};
+use mycelium::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -16,6 +16,20 @@ use crate::{
     ledger::{Ledger, LedgerCounts},
     risk::RiskCounts,
 };
+
+pub(crate) const FEED_TO_BOOK: &str = "feed->book";
+pub(crate) const BOOK_TO_RISK: &str = "book->risk";
+pub(crate) const BOOK_TO_STRATEGY: &str = "book->strategy";
+pub(crate) const STRATEGY_ASKS_BOOK: &str = "strategy->book ask";
+pub(crate) const END_TO_END: &str = "end to end";
+/// All that a job can report.
+pub(crate) const HOP_NAMES: [&str; 5] = [
+    FEED_TO_BOOK,
+    BOOK_TO_RISK,
+    BOOK_TO_STRATEGY,
+    STRATEGY_ASKS_BOOK,
+    END_TO_END,
+];
 
 /// The record of a stage that receives events over one hop.
 pub(crate) struct Stage {
@@ -28,13 +42,18 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts the record of the stage `name`, reached over `hop` within the process unless
-    /// [`came_over`](Self::came_over) says otherwise; `progress` shows how far it is.
-    pub(crate) fn new(name: &'static str, hop: &'static str, progress: Progress) -> Self {
+    /// Starts the record of the stage `name`, reached by `hop` over `transport`; `progress` shows
+    /// how far it is.
+    pub(crate) fn new(
+        name: &'static str,
+        hop: &'static str,
+        transport: HopTransport,
+        progress: Progress,
+    ) -> Self {
         Self {
             name,
             hop,
-            transport: HopTransport::Local,
+            transport,
             ledger: Ledger::new(),
             latency: LatencyRecorder::new(),
             progress,
@@ -47,11 +66,6 @@ impl Stage {
         self.latency.record(event.sent_ns, now_ns);
         self.ledger.record(event);
         self.progress.set(self.ledger.handled());
-    }
-
-    /// Says what carried the events here.
-    pub(crate) fn came_over(&mut self, transport: HopTransport) {
-        self.transport = transport;
     }
 
     /// Adds the closed record to the report of this process.
@@ -96,6 +110,8 @@ pub(crate) struct RoleReport {
     pub(crate) book: Option<BookCounts>,
     /// What the risk check saw, if it has one.
     pub(crate) risk: Option<RiskCounts>,
+    /// Questions to the book that were not answered, if it asks any.
+    pub(crate) failed_asks: Option<u64>,
 }
 
 impl RoleReport {
@@ -105,6 +121,7 @@ impl RoleReport {
         self.hops.extend(other.hops);
         self.book = self.book.or(other.book);
         self.risk = self.risk.or(other.risk);
+        self.failed_asks = self.failed_asks.or(other.failed_asks);
         self
     }
 }
@@ -130,6 +147,7 @@ pub(crate) struct HopReport {
 }
 
 /// What carried the messages of a hop.
+#[message]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum HopTransport {
@@ -143,20 +161,17 @@ pub(crate) enum HopTransport {
     Mixed,
 }
 
-/// What the link from `node` to the node called `peer` is made of.
-pub(crate) fn transport_to(node: &Node, peer: &str) -> HopTransport {
-    let link = node
-        .links()
-        .into_iter()
-        .find(|link| link.peer().name().as_str() == peer);
-    match link.map(|link| link.kind()) {
-        Some(LinkKind::Unix) => HopTransport::Unix,
-        Some(LinkKind::Tcp) => HopTransport::Tcp,
-        _ => HopTransport::Local,
-    }
-}
-
 impl HopTransport {
+    /// What carries the messages to `actor`, or `None` when that has no name in reports.
+    pub(crate) fn to<M>(actor: &ActorRef<M>) -> Option<Self> {
+        match actor {
+            ActorRef::Local(_) => Some(Self::Local),
+            ActorRef::Unix(_) => Some(Self::Unix),
+            ActorRef::Tcp(_) => Some(Self::Tcp),
+            _ => None,
+        }
+    }
+
     /// Its name in reports.
     pub(crate) fn name(self) -> &'static str {
         match self {

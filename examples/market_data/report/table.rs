@@ -17,7 +17,10 @@ impl fmt::Display for JobReport {
             .map_or(Ok(()), |book| write_book(f, book))?;
         self.risk
             .as_ref()
-            .map_or(Ok(()), |risk| write_risk(f, risk))
+            .map_or(Ok(()), |risk| write_risk(f, risk))?;
+        self.failed_asks.map_or(Ok(()), |asks| {
+            writeln!(f, "asks            {} failed", grouped(asks))
+        })
     }
 }
 
