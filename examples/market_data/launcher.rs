@@ -64,6 +64,8 @@ enum JobError {
     Broken(Interrupt),
     #[error("interrupted by {}: drained, the report covers what was sent until then", .0.name())]
     Drained(Interrupt),
+    #[error("somebody stopped the {}: drained, the report covers what was sent until then", .0.name())]
+    Stopped(Role),
 }
 
 impl JobError {
@@ -72,7 +74,7 @@ impl JobError {
             Self::Child(error) if error.is_bad_input() => 2,
             Self::Report(error) if error.is_bad_path() => 2,
             Self::Broken(interrupt) | Self::Drained(interrupt) => interrupt.exit_code(),
-            Self::Child(_) | Self::System(_) | Self::Report(_) => 1,
+            Self::Child(_) | Self::System(_) | Self::Report(_) | Self::Stopped(_) => 1,
         }
     }
 }
@@ -105,9 +107,14 @@ fn tell(options: &Options, outcome: &Outcome) -> Result<(), JobError> {
     write!(io::stdout(), "{report}").ok();
     report.write_files(options)?;
     report.verdict()?;
-    outcome
-        .interrupt
-        .map_or(Ok(()), |interrupt| Err(JobError::Drained(interrupt)))
+    if let Some(interrupt) = outcome.interrupt {
+        return Err(JobError::Drained(interrupt));
+    }
+    let stopped = outcome
+        .reports
+        .iter()
+        .find(|(_, report)| report.was_stopped);
+    stopped.map_or(Ok(()), |(role, _)| Err(JobError::Stopped(*role)))
 }
 
 /// What the children reported, and whether they were interrupted.

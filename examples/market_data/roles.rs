@@ -39,7 +39,8 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the input is missing or malformed, or the book goes away.
 pub(crate) async fn run_feed(child: &Child) -> Result<RoleReport, RoleError> {
-    let feed = Feed::open(&child.options, child.stop_on_sigterm()?)?;
+    let stop = child.stop_on_sigterm()?;
+    let feed = Feed::open(&child.options, stop.clone())?;
     let node = node(child, Role::Feed)?.start().await?;
     let book = node.resolve::<BookMessage>(BOOK).await?;
     child.announce(Vec::new())?;
@@ -53,6 +54,7 @@ pub(crate) async fn run_feed(child: &Child) -> Result<RoleReport, RoleError> {
     };
     Ok(RoleReport {
         stages: vec![stage],
+        was_stopped: stop.is_raised(),
         ..RoleReport::default()
     })
 }

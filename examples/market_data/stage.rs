@@ -112,6 +112,8 @@ pub(crate) struct RoleReport {
     pub(crate) risk: Option<RiskCounts>,
     /// Questions to the book that were not answered, if it asks any.
     pub(crate) failed_asks: Option<u64>,
+    /// Whether it ended before its work did, because it was asked to.
+    pub(crate) was_stopped: bool,
 }
 
 impl RoleReport {
@@ -122,6 +124,7 @@ impl RoleReport {
         self.book = self.book.or(other.book);
         self.risk = self.risk.or(other.risk);
         self.failed_asks = self.failed_asks.or(other.failed_asks);
+        self.was_stopped |= other.was_stopped;
         self
     }
 }

@@ -231,6 +231,19 @@ fn a_child_that_someone_terminated_is_named_too() {
 }
 
 #[test]
+fn a_feed_that_someone_terminated_is_no_success() {
+    let place = Place::new();
+    let mut job = place.start(&[&ENDLESS[..], &["--json", "out.json"]].concat());
+    job.wait_for_progress();
+    signal(job.child_with_role("feed"), Signal::TERM);
+    let (code, stderr) = job.finish();
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("somebody stopped the feed"), "{stderr}");
+    assert_whole(&place.json("out.json"));
+    place.assert_clean();
+}
+
+#[test]
 fn every_wish_to_stop_drains_and_reports() {
     let wishes = [
         (Signal::INT, 130),
