@@ -1,11 +1,9 @@
 //! Nodes that dial, and meet somebody else.
 
-use std::time::Duration;
-
 use mycelium::{
-    Node,
+    LinkKind, Node,
     prelude::*,
-    wire::{FrameKind, HandshakeState},
+    wire::{Event, FrameKind, HandshakeState},
 };
 use mycelium_testkit::{
     Reach,
@@ -13,15 +11,47 @@ use mycelium_testkit::{
 };
 
 use crate::{
-    frames::{legal, wanted},
-    victim::{able, assert_closed, over_sockets, private_dir},
+    frames::{STATES, legal, wanted},
+    victim::{GRACE, able, assert_closed, over_sockets, private_dir},
 };
 
 over_sockets!(a_node_that_dials_answers_every_kind_as_the_table_says,);
 
+#[test]
+fn who_answers_at_a_socket_that_is_another_nodes_is_told_so() {
+    mycelium_testkit::watched(async {
+        let dir = private_dir();
+        let honest = Ambush::lay(Reach::Tcp, dir.path()).await;
+        let usurper = Ambush::lay(Reach::Unix, dir.path()).await;
+        let node = Node::builder("dials").unix(dir.path());
+        let node = node.peer(honest.address());
+        let (node, ()) = tokio::join!(node.start(), async {
+            let mut peer = honest.accept().await;
+            peer.hear_hello().await;
+            // On the same host, by the same user, and to be had there.
+            peer.hello.boot_id = peer.node().boot_id;
+            peer.hello.uid = peer.node().uid;
+            peer.hello.addresses = vec![usurper.address().to_string().into()];
+            let hello = peer.hello.clone();
+            peer.tell(|half| half.hello(&hello).expect("it is short"))
+                .await;
+            let mut other = usurper.accept().await;
+            other.say_hello().await;
+            assert_closed(other.hear_close().await, "WrongNode", "another answers");
+            // The way that was there before is taken.
+            peer.confirm().await;
+            peer.hear_until(|event| matches!(event, Event::Up).then_some(()))
+                .await;
+        });
+        let node = node.expect("it starts");
+        assert_eq!(node.links()[0].kind(), LinkKind::Tcp);
+        node.shutdown(GRACE).await.expect("it has no actors");
+    });
+}
+
 async fn a_node_that_dials_answers_every_kind_as_the_table_says(reach: Reach) {
     let dir = private_dir();
-    for state in [HandshakeState::AwaitHello, HandshakeState::AwaitConfirm] {
+    for state in STATES {
         for &kind in FrameKind::ALL {
             let Some(reason) = wanted(state, kind) else {
                 continue;
@@ -38,9 +68,8 @@ async fn a_node_that_dials_answers_every_kind_as_the_table_says(reach: Reach) {
                 assert_closed(peer.hear_close().await, reason, &case);
             });
             let node: Node = node.expect("a peer that is not there yet is no failure");
-            assert!(node.links().is_empty());
-            let grace = Duration::from_mins(2);
-            node.shutdown(grace).await.expect("it has no actors");
+            assert_eq!(node.links().is_empty(), state != HandshakeState::Open);
+            node.shutdown(GRACE).await.expect("it has no actors");
         }
     }
 }
@@ -48,6 +77,12 @@ async fn a_node_that_dials_answers_every_kind_as_the_table_says(reach: Reach) {
 async fn meet(peer: &mut Peer, state: HandshakeState) {
     match state {
         HandshakeState::AwaitHello => peer.hear_hello().await,
-        _ => peer.say_hello().await,
+        HandshakeState::AwaitConfirm => peer.say_hello().await,
+        _ => {
+            peer.say_hello().await;
+            peer.confirm().await;
+            peer.hear_until(|event| matches!(event, Event::Up).then_some(()))
+                .await;
+        }
     }
 }

@@ -17,7 +17,7 @@ over_sockets!(
     checks_that_are_wrong_are_refused,
 );
 
-const STATES: [HandshakeState; 3] = [
+pub(crate) const STATES: [HandshakeState; 3] = [
     HandshakeState::AwaitHello,
     HandshakeState::AwaitConfirm,
     HandshakeState::Open,

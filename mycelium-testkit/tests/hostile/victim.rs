@@ -12,7 +12,7 @@ use tempfile::TempDir;
 const DOCUMENT: &str = include_str!("../../../docs/wire-format.md");
 
 /// Longer than any actor of these tests takes to end.
-const GRACE: Duration = Duration::from_mins(2);
+pub(crate) const GRACE: Duration = Duration::from_mins(2);
 
 /// What the victim's actor is asked.
 #[message]
