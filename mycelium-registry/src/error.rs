@@ -34,12 +34,14 @@ pub enum ResolveError {
     /// No actor has the name, here or on a linked node.
     #[error("no actor is registered as {0:?} here or on a linked node")]
     NotFound(Box<str>),
-    /// The actor takes another type of message.
-    #[error("{name:?} takes {found}, not {wanted}")]
+    /// The actor takes another type of message: of this node, another Rust type; of another node,
+    /// one of another schema.
+    #[error("{}", wrong_type(name, wanted, found))]
     WrongType {
         /// The name that was looked up.
         name: Box<str>,
-        /// The message type that was asked for.
+        /// The message type that was asked for; with its path where the actor is of this node and
+        /// takes a type of the same name.
         wanted: &'static str,
         /// The message type the actor takes; of the same name where only the schema differs.
         found: Box<str>,
@@ -52,7 +54,8 @@ pub enum ResolveError {
         /// The nodes.
         nodes: Vec<NodeId>,
     },
-    /// Nobody who answered has the name, and a linked node could not be asked.
+    /// Nobody who answered has the name, and a linked node could not be asked: its link is lost,
+    /// it did not answer in time, or the runtime of this node has ended.
     #[error("no node that answered has {name:?}, and {node} could not be asked")]
     Unreachable {
         /// The name that was looked up.
@@ -70,4 +73,22 @@ pub enum ResolveError {
         /// Why.
         source: LinkRefusal,
     },
+}
+
+impl ResolveError {
+    /// Whether a later look may find the name.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::NotFound(_) | Self::Unreachable { .. } | Self::Link { .. } => true,
+            Self::WrongType { .. } | Self::Ambiguous { .. } => false,
+        }
+    }
+}
+
+fn wrong_type(name: &str, wanted: &str, found: &str) -> String {
+    if wanted == found {
+        format!("{name:?} takes a {found} too, but one of another schema")
+    } else {
+        format!("{name:?} takes {found}, not {wanted}")
+    }
 }

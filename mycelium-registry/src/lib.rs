@@ -4,6 +4,7 @@
 //! find it by asking over their links.
 
 mod error;
+mod lookup;
 mod registry;
 mod table;
 

@@ -2,17 +2,14 @@
 
 use std::{any::type_name, sync::Arc, time::Duration};
 
-use mycelium_core::{ActorRef, Link, LinkRefusal, LocalRef, Message, Names, Node};
-use mycelium_wire::{Resolved, Wire};
-use tokio::{task::JoinSet, time};
+use mycelium_core::{ActorRef, LocalRef, Message, Names, Node};
+use mycelium_wire::Wire;
 
 use crate::{
     RegisterError, ResolveError,
+    lookup::{ask_all, wait_for},
     table::{Named, SharedTable, Table, Visibility},
 };
-
-/// How long a linked node may take to answer for a name.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Names on a [`Node`].
 ///
@@ -80,6 +77,47 @@ pub trait Registry {
         name: &str,
     ) -> impl Future<Output = Result<ActorRef<M>, ResolveError>> + Send;
 
+    /// A ref to the actor of a name, as [`resolve`](Self::resolve) gives it, once there is one.
+    ///
+    /// Looks again and again until the name is found or `limit` has passed: at a start, when the
+    /// peer is not linked yet or has not registered its actors. Between two tries it pauses, for a
+    /// random part of 1 ms first, then of twice as long each time, up to 50 ms. A try that is under
+    /// way when the time is up is given up.
+    ///
+    /// # Errors
+    ///
+    /// [`ResolveError`]: that of the last try when the time is up. [`ResolveError::WrongType`] and
+    /// [`ResolveError::Ambiguous`] at once, as waiting does not mend them.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use mycelium_core::Node;
+    /// use mycelium_registry::Registry;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let node = Node::builder("counts").start().await?;
+    /// let counter = node.inbox::<u64>();
+    /// let registered = async { node.register("counter", &counter.actor_ref()) };
+    /// let waiting = node.wait_for::<u64>("counter", Duration::from_secs(10));
+    /// let (found, registered) = tokio::join!(waiting, registered);
+    /// registered?;
+    /// assert_eq!(found?, counter.actor_ref());
+    /// # Ok(()) }
+    /// ```
+    fn wait_for<M: Wire>(
+        &self,
+        name: &str,
+        limit: Duration,
+    ) -> impl Future<Output = Result<ActorRef<M>, ResolveError>> + Send;
+
     /// A ref to the actor of a name of this node, without asking others.
     ///
     /// # Errors
@@ -140,6 +178,14 @@ impl Registry for Node {
         })
     }
 
+    fn wait_for<M: Wire>(
+        &self,
+        name: &str,
+        limit: Duration,
+    ) -> impl Future<Output = Result<ActorRef<M>, ResolveError>> + Send {
+        wait_for(self, name, limit)
+    }
+
     fn resolve_local<M: Message>(&self, name: &str) -> Result<ActorRef<M>, ResolveError> {
         let found = table(self).get(name, type_name::<M>());
         found
@@ -184,40 +230,4 @@ fn insert<M: Message>(
         });
     }
     Ok(())
-}
-
-/// Asks every linked node for a name.
-async fn ask_all(node: &Node, name: &str) -> Result<(Arc<dyn Link>, Resolved), ResolveError> {
-    let mut questions = JoinSet::new();
-    for link in node.links() {
-        // On the node's runtime: the caller may be on none.
-        questions.spawn_on(ask(link, name.into()), node.runtime());
-    }
-    let (mut found, mut silent) = (Vec::new(), None);
-    for (link, answer) in questions.join_all().await {
-        match answer {
-            Ok(Some(actor)) => found.push((link, actor)),
-            Ok(None) => {}
-            Err(refusal) => silent = Some((link.peer().clone(), refusal)),
-        }
-    }
-    let name = name.into();
-    match (found.pop(), silent) {
-        (Some(only), _) if found.is_empty() => Ok(only),
-        (Some(last), _) => {
-            found.push(last);
-            let nodes = found.iter().map(|(link, _)| link.peer().clone()).collect();
-            Err(ResolveError::Ambiguous { name, nodes })
-        }
-        (None, Some((node, source))) => Err(ResolveError::Unreachable { name, node, source }),
-        (None, None) => Err(ResolveError::NotFound(name)),
-    }
-}
-
-async fn ask(
-    link: Arc<dyn Link>,
-    name: Box<str>,
-) -> (Arc<dyn Link>, Result<Option<Resolved>, LinkRefusal>) {
-    let answer = time::timeout(RESOLVE_TIMEOUT, link.resolve(&name)).await;
-    (link, answer.unwrap_or(Err(LinkRefusal::Timeout)))
 }

@@ -1,6 +1,6 @@
 //! [`Table`]: the names of one node.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 
 use dashmap::{DashMap, Entry as MapEntry};
 use mycelium_core::{LocalRef, Message, NameTable};
@@ -21,11 +21,14 @@ pub(crate) enum Visibility {
 }
 
 /// The names of one node. A lookup locks one shard of the map for reading.
+///
+/// Both maps change under the lock of the name's shard, which is taken before that of the actor's.
 #[derive(Default)]
 pub(crate) struct Table {
     names: DashMap<Box<str>, Entry>,
-    /// The names that every actor has, or had: from its first name on until its end, which takes
-    /// them away.
+    /// The names that every actor has: from its first name on until its end, which takes them
+    /// away. An actor whose names were taken away keeps its empty list, as a sign that the table
+    /// is told of its end.
     by_actor: DashMap<ActorId, Vec<Box<str>>>,
 }
 
@@ -40,7 +43,10 @@ struct Entry {
     actor: ActorId,
     /// A `LocalRef` of the actor's message type.
     local: Box<dyn Any + Send + Sync>,
-    type_name: &'static str,
+    /// The name of the message type, as users are told it.
+    message: &'static str,
+    /// Its path, by which types of one name are told apart.
+    rust_type: &'static str,
     visibility: Visibility,
 }
 
@@ -49,7 +55,7 @@ impl Table {
         &self,
         name: &str,
         local: &LocalRef<M>,
-        type_name: &'static str,
+        message: &'static str,
         visibility: Visibility,
     ) -> Result<Named, RegisterError> {
         let length = name.len();
@@ -60,13 +66,17 @@ impl Table {
             MapEntry::Occupied(_) => Err(RegisterError::NameTaken(name.into())),
             MapEntry::Vacant(place) => {
                 let (actor, local) = (local.id(), Box::new(local.clone()));
-                place.insert(Entry {
+                // Locked until the actor's list has it: nobody takes it away in between.
+                let placed = place.insert(Entry {
                     actor,
                     local,
-                    type_name,
+                    message,
+                    rust_type: type_name::<M>(),
                     visibility,
                 });
-                Ok(self.note(actor, name))
+                let named = self.note(actor, name);
+                drop(placed);
+                Ok(named)
             }
         }
     }
@@ -99,35 +109,36 @@ impl Table {
         wanted: &'static str,
     ) -> Option<Result<LocalRef<M>, ResolveError>> {
         let entry = self.names.get(name)?;
-        Some(
-            entry
-                .local
-                .downcast_ref::<LocalRef<M>>()
-                .cloned()
-                .ok_or_else(|| {
-                    let found = entry.type_name.into();
-                    ResolveError::WrongType {
-                        name: name.into(),
-                        wanted,
-                        found,
-                    }
-                }),
-        )
+        let local = entry.local.downcast_ref::<LocalRef<M>>().cloned();
+        Some(local.ok_or_else(|| entry.is_not::<M>(name, wanted)))
     }
 
+    /// Takes a name away; says whether there was one.
     pub(crate) fn remove(&self, name: &str) -> bool {
-        let removed = self.names.remove(name);
-        if let Some((name, entry)) = &removed
-            && let Some(mut names) = self.by_actor.get_mut(&entry.actor)
-        {
-            names.retain(|other| other != name);
-        }
-        removed.is_some()
+        self.remove_if(name, |_| true)
     }
 
-    /// Removes the name if it still belongs to this actor.
+    /// Takes a name away if it still belongs to this actor.
     pub(crate) fn remove_of(&self, name: &str, actor: ActorId) {
-        self.names.remove_if(name, |_, entry| entry.actor == actor);
+        self.remove_if(name, |owner| owner == actor);
+    }
+
+    fn remove_if(&self, name: &str, is_wanted: impl FnOnce(ActorId) -> bool) -> bool {
+        let MapEntry::Occupied(place) = self.names.entry(name.into()) else {
+            return false;
+        };
+        let actor = place.get().actor;
+        if !is_wanted(actor) {
+            return false;
+        }
+        // Before the name is free: whoever registers it next adds to this list.
+        if let Some(mut names) = self.by_actor.get_mut(&actor) {
+            names.retain(|other| **other != *name);
+        }
+        let removed = place.remove();
+        // Outside the lock: it holds the last ref to the actor, perhaps.
+        drop(removed);
+        true
     }
 
     pub(crate) fn names(&self) -> Vec<Box<str>> {
@@ -137,6 +148,22 @@ impl Table {
     fn find_exported(&self, name: &str) -> Option<ActorId> {
         let entry = self.names.get(name)?;
         (entry.visibility == Visibility::Everyone).then_some(entry.actor)
+    }
+}
+
+impl Entry {
+    /// Says that the actor takes no `M`, by paths where the names are the same.
+    fn is_not<M: Message>(&self, name: &str, wanted: &'static str) -> ResolveError {
+        let (wanted, found) = if wanted == self.message {
+            (type_name::<M>(), self.rust_type)
+        } else {
+            (wanted, self.message)
+        };
+        ResolveError::WrongType {
+            name: name.into(),
+            wanted,
+            found: found.into(),
+        }
     }
 }
 

@@ -129,6 +129,44 @@ async fn the_wrong_type_is_told_with_both_names() {
     );
 }
 
+/// Two Rust types of one name and one schema, as two modules may have.
+mod twins {
+    pub(crate) mod one {
+        #[mycelium_macros::message(crate = mycelium_wire)]
+        pub struct Quote(pub i64);
+    }
+    pub(crate) mod other {
+        #[mycelium_macros::message(crate = mycelium_wire)]
+        pub struct Quote(pub i64);
+    }
+}
+
+#[tokio::test]
+async fn types_of_one_name_are_told_apart_by_their_paths() {
+    let node = node().await;
+    let (actor, _received) = spawn::<twins::one::Quote>(&node);
+    node.register("quotes", &actor).expect("the name is free");
+    let found = node.resolve::<twins::other::Quote>("quotes").await;
+    let text = found.expect_err("it is another type").to_string();
+    assert_eq!(
+        text,
+        "\"quotes\" takes names::twins::one::Quote, not names::twins::other::Quote"
+    );
+}
+
+#[test]
+fn types_of_one_name_on_two_nodes_differ_in_their_schema() {
+    let error = ResolveError::WrongType {
+        name: "quotes".into(),
+        wanted: "Quote",
+        found: "Quote".into(),
+    };
+    assert_eq!(
+        error.to_string(),
+        "\"quotes\" takes a Quote too, but one of another schema"
+    );
+}
+
 #[tokio::test]
 async fn an_unknown_name_is_not_found() {
     let node = node().await;
