@@ -60,9 +60,11 @@ pub mod __private {
 /// Everything a program needs: `use mycelium::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        Actor, ActorError, ActorRef, ActorResult, Archived, AskError, BuildTransport, Context,
-        Inbox, Message, Node, Payload, PeerAddr, Registry, ReplyTo, SendError, Shared,
-        SpawnOptions, StopReason, Terminated, TransportNode, Wire, message,
+        Actor, ActorError, ActorRef, ActorResult, Archived, AskError, Attachment, BuildTransport,
+        Context, DeadLetter, DeadLetterNotice, Inbox, Message, Node, Payload, PeerAddr,
+        RegisterError, Registry, ReplyTo, ResolveError, SendError, Shared, ShutdownTimeout,
+        SpawnOptions, StartError, StopReason, Terminated, Timer, Transport, TransportNode,
+        WatchError, Wire, message,
     };
 }
 

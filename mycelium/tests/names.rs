@@ -8,10 +8,10 @@
 use std::time::Duration;
 
 use mycelium::{
-    RegisterError, ResolveError,
     prelude::*,
     testing::{Probe, linked_pair},
 };
+use tokio::{join, runtime, time};
 
 async fn node() -> Node {
     Node::builder("names").start().await.unwrap()
@@ -70,4 +70,56 @@ async fn a_local_name_is_for_any_message_and_is_not_found_from_afar() {
     let hidden = here.resolve::<u64>("numbers").await;
     assert!(matches!(hidden, Err(ResolveError::NotFound(_))));
     here.shutdown(Duration::from_mins(1)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_of_a_node_that_starts_later_is_waited_for() {
+    let in_memory = |name| Node::builder(name).transport(Transport::Memory);
+    let address = "memory:names-late".parse().unwrap();
+    let early = in_memory("names-early")
+        .peer(address)
+        .start()
+        .await
+        .unwrap();
+    let waiting = early.wait_for::<u64>("numbers", Duration::from_mins(1));
+    let starting = async {
+        time::sleep(Duration::from_secs(10)).await;
+        let late = in_memory("names-late").start().await.unwrap();
+        let numbers = Probe::<u64>::new(&late);
+        late.register("numbers", &numbers.actor_ref()).unwrap();
+        (late, numbers)
+    };
+    let (found, (_late, mut numbers)) = join!(waiting, starting);
+    found.unwrap().send(7).await.unwrap();
+    assert_eq!(numbers.recv().await, 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_its_node_has_not_registered_yet_is_waited_for() {
+    let (here, there) = linked_pair().await.unwrap();
+    let numbers = Probe::<u64>::new(&there);
+    let waiting = here.wait_for::<u64>("numbers", Duration::from_mins(1));
+    let registering = async {
+        time::sleep(Duration::from_secs(10)).await;
+        there.register("numbers", &numbers.actor_ref()).unwrap();
+    };
+    let (found, ()) = join!(waiting, registering);
+    assert!(found.is_ok(), "{found:?}");
+}
+
+/// The question was asked by a task that was cancelled, and its caller panicked.
+#[test]
+fn a_look_up_after_the_end_of_the_nodes_runtime_says_that_nobody_can_be_asked() {
+    let runtime = || {
+        let built = runtime::Builder::new_multi_thread().enable_all().build();
+        built.unwrap()
+    };
+    let (ended, caller) = (runtime(), runtime());
+    let (here, there) = ended.block_on(linked_pair()).unwrap();
+    drop(ended);
+    let found = caller.block_on(here.resolve::<u64>("numbers"));
+    assert!(
+        matches!(&found, Err(ResolveError::Unreachable { node, .. }) if node == there.id()),
+        "{found:?}"
+    );
 }
