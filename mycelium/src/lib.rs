@@ -4,19 +4,95 @@
 //! `use mycelium::prelude::*` brings in what a program needs. Start with [`Node`], [`Actor`] and
 //! [`ActorRef`]; put [`#[message]`](message) on what crosses a process boundary.
 //!
-//! This crate has no types of its own: it is the one name under which users find the others.
+//! This crate has no types of its own: it is the one name under which users find the others. What
+//! a transport or a service plugs into a node lies in the crates `mycelium-core` and
+//! [`mycelium-wire`](wire).
+//!
+//! # Examples
+//!
+//! An actor, sent to and asked:
+//!
+//! ```
+//! use mycelium::prelude::*;
+//!
+//! #[message]
+//! enum Book {
+//!     Bid { price: i64 },
+//!     Best { reply: ReplyTo<Option<i64>> },
+//! }
+//!
+//! #[derive(Default)]
+//! struct BookActor(Option<i64>);
+//!
+//! impl Actor for BookActor {
+//!     type Message = Book;
+//!
+//!     async fn handle(&mut self, message: Book, _cx: &mut Context<Self>) -> ActorResult {
+//!         match message {
+//!             Book::Bid { price } => self.0 = self.0.max(Some(price)),
+//!             Book::Best { reply } => reply.send(self.0),
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let node = Node::builder("book-1").start().await?;
+//! let book = node.spawn(BookActor::default());
+//! book.send(Book::Bid { price: 5_853_300 }).await?;
+//! let best = book.ask(|reply| Book::Best { reply }).await?;
+//! assert_eq!(best, Some(5_853_300));
+//! # Ok(()) }
+//! ```
+//!
+//! Two nodes, of two processes as a rule: one listens and names an actor, the other dials and finds
+//! it.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use mycelium::prelude::*;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let sink = Node::builder("sink").tcp("127.0.0.1:0").start().await?;
+//! let mut prices: Inbox<i64> = sink.inbox();
+//! sink.register("prices", &prices.actor_ref())?;
+//!
+//! let address = sink.addresses().remove(0);
+//! let source = Node::builder("source").peer(address).start().await?;
+//! let found = source.wait_for::<i64>("prices", Duration::from_secs(5)).await?;
+//! found.send(5_853_300).await?;
+//! assert_eq!(prices.recv().await, Ok(5_853_300));
+//!
+//! source.shutdown(Duration::from_secs(5)).await?;
+//! sink.shutdown(Duration::from_secs(5)).await?;
+//! # Ok(()) }
+//! ```
 
-pub use mycelium_core::*;
+#[doc(inline)]
+pub use mycelium_core::{
+    Actor, ActorError, ActorRef, ActorResult, Archived, Ask, AskError, Attachment, Context,
+    DeadLetter, DeadLetterNotice, DeadLetters, Inbox, Link, LinkKind, LinkRefusal, LinkStats,
+    LocalRef, Message, Node, NodeBuilder, RemoteRef, ReplyTo, SendError, SendFuture,
+    ShutdownTimeout, SpawnOptions, StartError, StopReason, Terminated, Timer, TooManyExports,
+    WatchError,
+};
+#[doc(inline)]
 pub use mycelium_macros::message;
+#[doc(inline)]
 pub use mycelium_registry::{RegisterError, Registry, ResolveError};
+#[doc(inline)]
 pub use mycelium_transport::{
     BuildTransport, InvalidPeerAddr, PeerAddr, Transport, TransportError, TransportNode,
     UnixDirError,
 };
+/// The protocol, and what `#[message]` expands to.
 pub use mycelium_wire as wire;
+#[doc(inline)]
 pub use mycelium_wire::{
-    ActorId, ArchivedPayload, ArchivedShared, InvalidNodeName, NodeId, NodeName, Payload, Shared,
-    Wire, WireError,
+    ActorId, InvalidNodeName, NodeId, NodeName, Payload, Shared, Wire, WireError,
 };
 
 #[cfg(feature = "testing")]
