@@ -123,3 +123,59 @@ fn a_look_up_after_the_end_of_the_nodes_runtime_says_that_nobody_can_be_asked() 
         "{found:?}"
     );
 }
+
+mod here {
+    use mycelium::message;
+
+    #[message]
+    pub(crate) struct Quote {
+        pub(crate) price: i64,
+    }
+}
+
+/// The types of another build: one that agrees with ours, and one that does not.
+mod there {
+    use mycelium::message;
+
+    #[message]
+    pub(crate) struct Quote {
+        pub(crate) price: i64,
+    }
+
+    pub(crate) mod later {
+        use mycelium::message;
+
+        #[message]
+        pub(crate) struct Quote {
+            pub(crate) price: i64,
+            pub(crate) size: u32,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn from_afar_a_name_is_found_by_any_rust_type_of_its_name_and_schema() {
+    let (here, there) = linked_pair().await.unwrap();
+    let mut quotes = Probe::<there::Quote>::new(&there);
+    there.register("quotes", &quotes.actor_ref()).unwrap();
+    let found = here.resolve::<here::Quote>("quotes").await.unwrap();
+    found.send(here::Quote { price: 7 }).await.unwrap();
+    assert_eq!(quotes.recv().await.price, 7);
+
+    // On its own node only the very type is.
+    let found = there.resolve::<here::Quote>("quotes").await;
+    assert!(matches!(found, Err(ResolveError::WrongType { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn from_afar_a_type_of_the_same_name_and_another_schema_is_told_as_such() {
+    let (here, there) = linked_pair().await.unwrap();
+    let quotes = Probe::<there::later::Quote>::new(&there);
+    there.register("quotes", &quotes.actor_ref()).unwrap();
+    let found = here.resolve::<here::Quote>("quotes").await;
+    let text = found.unwrap_err().to_string();
+    assert_eq!(
+        text,
+        "\"quotes\" takes a Quote too, but one of another schema"
+    );
+}
