@@ -23,7 +23,7 @@ async fn node() -> Node {
 /// struck out, and nothing took the name away when the actor ended.
 #[tokio::test]
 async fn a_name_registered_while_it_is_taken_away_still_ends_with_its_actor() {
-    const ROUNDS: usize = 300;
+    const ROUNDS: usize = 100;
     let node = node().await;
     for round in 0..ROUNDS {
         let inbox: Inbox<u64> = node.inbox();

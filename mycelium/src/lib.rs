@@ -77,7 +77,7 @@ pub use mycelium_core::{
     DeadLetter, DeadLetterNotice, DeadLetters, Inbox, Link, LinkKind, LinkRefusal, LinkStats,
     LocalRef, Message, Node, NodeBuilder, RemoteRef, ReplyTo, SendError, SendFuture,
     ShutdownTimeout, SpawnOptions, StartError, StopReason, Terminated, Timer, TooManyExports,
-    WatchError,
+    TooMuchWork, WatchError,
 };
 #[doc(inline)]
 pub use mycelium_macros::message;
