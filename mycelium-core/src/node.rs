@@ -343,7 +343,9 @@ impl Node {
 
     /// A link is up for the first time.
     pub fn add_link(&self, link: Arc<dyn Link>) {
-        self.0.links.lock().insert(link.peer().clone(), link);
+        let replaced = self.0.links.lock().insert(link.peer().clone(), link);
+        // Its end may drop refs of other links: not under the lock.
+        drop(replaced);
     }
 
     /// The link's peer is down for good.
