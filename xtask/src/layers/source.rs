@@ -91,9 +91,9 @@ pub(super) fn violations(graph: &Graph) -> Result<Vec<Violation>, String> {
     Ok(found)
 }
 
-fn folder_of<'g>(graph: &'g Graph, crate_name: &str) -> Result<&'g Path, String> {
-    let found = graph.ours().find(|package| package.name == crate_name);
-    match found.map(|package| &package.origin) {
+fn folder_of<'g>(graph: &'g Graph, crate_name: &'g str) -> Result<&'g Path, String> {
+    let mut origins = graph.named(crate_name).map(|package| &package.origin);
+    match origins.next() {
         Some(Origin::Workspace { folder }) => Ok(folder),
         _ => Err(format!(
             "{crate_name} left the workspace; name what took its place in xtask/src/layers"
@@ -160,30 +160,25 @@ fn brings(name: &Name, forbidden: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::violation::expect;
 
     const WIRE: &Purity = &PURE[0];
     const CORE: &Purity = &PURE[1];
 
     fn told(purity: &Purity, text: &str) -> Vec<String> {
         let violations = purity.violations(Path::new("src/link.rs"), text);
-        violations
-            .expect("the text is Rust")
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        expect::texts(&violations.expect("the text is Rust"))
     }
 
     #[test]
     fn a_clock_in_wire_is_found_with_its_line() {
         let told = told(WIRE, "fn now() -> Instant {\n    Instant::now()\n}\n");
 
-        assert_eq!(told.len(), 1);
-        assert!(
-            told[0].starts_with("mycelium-wire names `Instant::now`\n"),
-            "{}",
-            told[0]
+        expect::one(
+            &told,
+            "mycelium-wire names `Instant::now`\n",
+            &["src/link.rs:2\n"],
         );
-        assert!(told[0].contains("src/link.rs:2\n"), "{}", told[0]);
     }
 
     #[test]
@@ -193,7 +188,7 @@ mod tests {
             "use std::time::Instant;\n\nfn handle_timeout(now: Instant) {}\n",
         );
 
-        assert!(told.is_empty(), "{told:?}");
+        expect::nothing(&told);
     }
 
     #[test]
@@ -203,7 +198,7 @@ mod tests {
             "//! Never calls `Instant::now`.\nconst NOW: u64 = 0; // not SystemTime\n",
         );
 
-        assert!(told.is_empty(), "{told:?}");
+        expect::nothing(&told);
     }
 
     #[test]
@@ -213,18 +208,14 @@ mod tests {
             "use core::net::SocketAddr;\nfn sum() { operand::add(tokio_like, a..elapsed) }\n",
         );
 
-        assert!(told.is_empty(), "{told:?}");
+        expect::nothing(&told);
     }
 
     #[test]
     fn a_socket_in_a_grouped_import_is_found() {
         let told = told(CORE, "use tokio::{\n    net::UnixStream,\n};\n");
 
-        assert!(
-            told[0].starts_with("mycelium-core names `UnixStream`\n"),
-            "{}",
-            told[0]
-        );
+        expect::one(&told, "mycelium-core names `UnixStream`\n", &[]);
     }
 
     #[test]
@@ -234,7 +225,7 @@ mod tests {
             "use tokio::{sync::Notify, time::Instant};\nfn now() { Instant::now(); }\n",
         );
 
-        assert!(told.is_empty(), "{told:?}");
+        expect::nothing(&told);
     }
 
     #[test]
@@ -255,8 +246,7 @@ fn late() -> Instant {
 
         let told = told(WIRE, text);
 
-        assert_eq!(told.len(), 1);
-        assert!(told[0].contains("src/link.rs:10\n"), "{}", told[0]);
+        expect::one(&told, "", &["src/link.rs:10\n"]);
     }
 
     /// These were taken for clean, because no line of them holds `std::fs` as it is written here.
@@ -349,14 +339,14 @@ fn all() {
     fn imports_that_go_in_circles_end() {
         let told = told(WIRE, "use a::b as c;\nuse c::d as a;\nfn f() { a::x(); }\n");
 
-        assert!(told.is_empty(), "{told:?}");
+        expect::nothing(&told);
     }
 
     #[test]
     fn a_test_import_hides_nothing_below_it() {
         let told = told(WIRE, "#[cfg(test)]\nuse crate::pair;\nuse std::thread;\n");
 
-        assert_eq!(told.len(), 1);
+        expect::one(&told, "", &[]);
     }
 
     #[test]
@@ -366,6 +356,6 @@ fn all() {
             "//! A pair of connections.\n#![cfg(test)]\n\nuse std::thread;\n",
         );
 
-        assert!(told.is_empty(), "{told:?}");
+        expect::nothing(&told);
     }
 }
