@@ -1,8 +1,9 @@
 //! The protocol seen from outside: its bytes, any cut of them, hostile peers, two honest ones.
 
+mod document;
+mod drawing;
 mod golden;
 mod hostile;
-
 mod pair;
 mod streams;
 mod support;
