@@ -7,3 +7,4 @@ mod hostile;
 mod pair;
 mod streams;
 mod support;
+mod virtual_time;
