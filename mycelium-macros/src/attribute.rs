@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, DeriveInput, Error, Path, Result, Token, Type, TypePath,
+    Attribute, DeriveInput, Error, Path, PathSegment, Result, Token,
     parse::{Parse, ParseStream},
     parse_quote,
     visit_mut::{self, VisitMut},
@@ -106,25 +106,25 @@ impl VisitMut for WithoutArchive {
     }
 }
 
-/// Writes the type's name for `Self`, which rkyv would copy into `ArchivedX`, where it is another
-/// type.
-struct SelfByName(TypePath);
+/// Writes the type's name for `Self`, in array lengths too: rkyv would copy it into `ArchivedX`,
+/// where it is another type, and into places where there is none.
+struct SelfByName(PathSegment);
 
 impl SelfByName {
     fn of(input: &DeriveInput) -> Self {
         let name = &input.ident;
         let (_, generics, _) = input.generics.split_for_impl();
+        let generics = generics.as_turbofish();
         Self(parse_quote!(#name #generics))
     }
 }
 
 impl VisitMut for SelfByName {
-    fn visit_type_mut(&mut self, node: &mut Type) {
-        match node {
-            Type::Path(path) if path.qself.is_none() && path.path.is_ident("Self") => {
-                *path = self.0.clone();
-            }
-            _ => visit_mut::visit_type_mut(self, node),
+    fn visit_path_segment_mut(&mut self, node: &mut PathSegment) {
+        if node.ident == "Self" {
+            *node = self.0.clone();
+        } else {
+            visit_mut::visit_path_segment_mut(self, node);
         }
     }
 }

@@ -114,7 +114,7 @@ fn fold_parameters(generics: &Generics, constant: &TokenStream) -> TokenStream {
         }
         GenericParam::Const(parameter) => {
             let ident = &parameter.ident;
-            quote!(.constant(#ident as u64))
+            quote!(.constant(#ident as u128))
         }
         GenericParam::Lifetime(_) => TokenStream::new(),
     };
@@ -137,7 +137,7 @@ fn fold_variant(variant: &Variant, wire: &Path) -> TokenStream {
     let name = variant.ident.unraw().to_string();
     // The archive stores the discriminant, so a number given by hand is part of the schema.
     let discriminant = variant.discriminant.as_ref();
-    let discriminant = discriminant.map(|(_, value)| quote!(.constant((#value) as u64)));
+    let discriminant = discriminant.map(|(_, value)| quote!(.constant((#value) as u128)));
     let fields = fold_fields(&variant.fields, wire);
     quote!(.variant(#name) #discriminant #fields)
 }

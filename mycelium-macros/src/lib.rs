@@ -57,6 +57,11 @@ use syn::{Error, parse_macro_input};
 /// }
 /// ```
 ///
+/// In a crate that denies `missing_docs`, a public enum whose variants have named fields is refused
+/// for the fields of `XResolver`: rkyv's derive writes them, without docs and without a place for an
+/// attribute. Give such a variant a struct of its own, or put the enum in a module that allows the
+/// lint and export it from there.
+///
 /// # Arguments
 ///
 /// `crate = path` names the crate `mycelium_wire` where the facade is not a dependency; the hidden

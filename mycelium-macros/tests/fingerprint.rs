@@ -96,6 +96,11 @@ struct Scaled<const EXPONENT: i8> {
     mantissa: i64,
 }
 
+#[message(crate = mycelium_wire)]
+struct Tagged<const TAG: u128> {
+    value: u8,
+}
+
 #[test]
 fn instances_of_a_generic_type_differ_by_their_parameters() {
     assert_ne!(Window::<u8, 1>::FINGERPRINT, Window::<u8, 2>::FINGERPRINT);
@@ -109,6 +114,14 @@ fn instances_of_a_generic_type_differ_by_their_parameters() {
         Window::<i8, 1>::NAME_FINGERPRINT
     );
     assert_ne!(Scaled::<-8>::FINGERPRINT, Scaled::<-4>::FINGERPRINT);
+    assert_ne!(
+        Tagged::<1>::FINGERPRINT,
+        Tagged::<{ 1 + (1 << 64) }>::FINGERPRINT
+    );
+    assert_ne!(
+        Tagged::<1>::NAME_FINGERPRINT,
+        Tagged::<{ 1 + (1 << 64) }>::NAME_FINGERPRINT
+    );
 }
 
 /// Stands in for the ref of the crate above: no bound on the type, and only the name of `M` in the

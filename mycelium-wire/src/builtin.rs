@@ -69,11 +69,11 @@ impl<T: Wire, const N: usize> Wire for [T; N] {
     const NAME: &'static str = "[]";
     const NAME_FINGERPRINT: u64 = Fingerprint::of("name", Self::NAME)
         .parameter(T::NAME_FINGERPRINT)
-        .constant(N as u64)
+        .constant(N as u128)
         .finish();
     const FINGERPRINT: u64 = Fingerprint::of("builtin", Self::NAME)
         .parameter(T::FINGERPRINT)
-        .constant(N as u64)
+        .constant(N as u128)
         .finish();
 }
 

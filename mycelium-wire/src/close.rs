@@ -89,8 +89,8 @@ pub enum CloseReason {
         limit: u32,
     },
 
-    /// The peer asked for more names than it read answers to.
-    #[error("the peer asks for names without reading the answers, {limit} wait")]
+    /// The peer asked for more names, or called forth more other answers, than it read.
+    #[error("the peer asks without reading the answers, {limit} wait")]
     TooManyQuestions {
         /// The most answers that may wait.
         limit: usize,

@@ -3,14 +3,15 @@
 //! Consumed frames stay in front of `start` until room is needed, so that in steady state nothing
 //! is copied but the part of a frame that a read cut off. All frames are multiples of 16 long and
 //! bytes are only ever moved to an allocation's start: a frame begins 16-aligned wherever the
-//! allocator's buffers do.
+//! allocator's buffers do. Allocators may give other addresses for bytes; there [`Frame::detach`]
+//! copies.
 
 use std::{fmt, mem, ops::Range};
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
-    Check, CloseReason, FrameKind, Header, Limits,
+    Check, CloseReason, FrameKind, Header, Limits, aligned,
     check::CHECK,
     control::CONTROL_FRAME_BYTES,
     header::{FRAME_ALIGNMENT_BYTES, HEADER_BYTES, HEADER_LENGTH},
@@ -225,7 +226,7 @@ impl<'a> Frame<'a> {
         &self.header
     }
 
-    /// The payload, where it was read into.
+    /// The payload, where it was read into: 16-aligned if the allocator's buffers are.
     pub fn payload(&self) -> &[u8] {
         &self.decoder.buffer[self.payload_range()]
     }
@@ -236,10 +237,11 @@ impl<'a> Frame<'a> {
         &self.decoder.buffer[range]
     }
 
-    /// Keeps the payload beyond the next read, as a slice of the receive buffer.
+    /// Keeps the payload beyond the next read, 16-aligned, as a slice of the receive buffer.
     ///
     /// Copies nothing, and allocates at most once per receive buffer; but the whole buffer, 64 KiB
-    /// or one longer frame, stays in memory until all slices of it are dropped.
+    /// or one longer frame, stays in memory until all slices of it are dropped. Where the allocator
+    /// put the buffer at another address than a multiple of 16, the payload is copied to one.
     pub fn detach(self) -> Bytes {
         let payload_bytes = self.payload_range().len();
         let padding_bytes = self.header.frame_bytes() - HEADER_BYTES - payload_bytes;
@@ -248,7 +250,7 @@ impl<'a> Frame<'a> {
         let payload = buffer.split_to(payload_bytes);
         buffer.advance(padding_bytes);
         self.decoder.start = 0;
-        payload.freeze()
+        aligned::aligned(payload.freeze())
     }
 
     /// Gives the decoder back for the frames that follow.
@@ -271,8 +273,11 @@ impl fmt::Debug for Frame<'_> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::{Buf, BytesMut};
+    use rkyv::{ser::allocator::Arena, util::AlignedVec};
+
     use super::{FrameDecoder, NORMAL_BYTES, SPARE_BYTES};
-    use crate::{Check, FrameKind, Header, Limits};
+    use crate::{Check, Codec, Encoder, FrameKind, Header, Limits, Payload, open};
 
     fn opened() -> FrameDecoder {
         let mut decoder = FrameDecoder::new(Limits::default(), Check::None);
@@ -319,6 +324,49 @@ mod tests {
             decoder.buffer().extend_from_slice(now);
             rest = later;
             while let Some(_frame) = decoder.next_frame().expect("legal frames") {}
+        }
+    }
+
+    /// An allocator may give any address for bytes; 8 mod 16 is what 32-bit ones like to give.
+    fn opened_at(misalignment: usize) -> FrameDecoder {
+        let mut buffer = BytesMut::with_capacity(NORMAL_BYTES);
+        let past = buffer.as_ptr().align_offset(16) + misalignment;
+        buffer.resize(past, 0);
+        buffer.advance(past);
+        FrameDecoder { buffer, ..opened() }
+    }
+
+    /// A message in a frame, behind another frame.
+    fn frames_with(message: &(u64, Payload)) -> Vec<u8> {
+        let (mut archive, mut arena) = (AlignedVec::new(), Arena::new());
+        Encoder::new(&mut archive, &mut arena, &mut (), 1 << 20)
+            .encode(message)
+            .expect("below the limit");
+        let header = Header::new(FrameKind::Message).with_payload(archive.len());
+        let mut bytes = frame(100);
+        bytes.extend_from_slice(&header.encode());
+        bytes.extend_from_slice(&archive);
+        bytes.resize(bytes.len().next_multiple_of(16), 0);
+        bytes
+    }
+
+    #[test]
+    fn a_detached_message_is_read_wherever_the_allocator_put_the_buffer() {
+        let message = (7_u64, Payload::from(vec![1, 2, 3]));
+        let codec = Codec::<(u64, Payload)>::new();
+        for misalignment in 0..16 {
+            let mut decoder = opened_at(misalignment);
+            decoder.buffer.extend_from_slice(&frames_with(&message));
+            let before = decoder.next_frame().expect("a legal frame");
+            drop(before.map(super::Frame::detach));
+            let frame = decoder.next_frame().expect("a legal frame");
+            let payload = frame.expect("a whole frame").detach();
+            let view = open::<(u64, Payload)>(&payload, codec.fingerprint).expect("aligned");
+            assert_eq!((view.0.to_native(), &*view.1), (7, &[1, 2, 3][..]));
+            assert!((codec.validate)(&payload).is_ok(), "{misalignment}");
+            let decoded = (codec.decode)(&payload, &()).expect("aligned");
+            assert_eq!(decoded, message, "{misalignment}");
+            assert!(matches!(decoder.next_frame(), Ok(None)));
         }
     }
 

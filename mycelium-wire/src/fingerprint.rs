@@ -50,8 +50,8 @@ impl Fingerprint {
 
     /// Adds the value of a const parameter or the length of an array.
     #[must_use]
-    pub const fn constant(self, value: u64) -> Self {
-        self.text("constant").number(value)
+    pub const fn constant(self, value: u128) -> Self {
+        self.text("constant").bytes(&value.to_le_bytes())
     }
 
     /// Mixes the fold into the final 64 bits.
@@ -108,10 +108,17 @@ mod tests {
                 .field("a", 1)
                 .variant("b")
                 .constant(2),
+            Fingerprint::of("struct", "Tick")
+                .field("a", 1)
+                .variant("b")
+                .constant(2 + (1 << 64)),
         ];
-        for other in others {
-            assert_ne!(base.finish(), other.finish());
-        }
+        let mut fingerprints: Vec<_> = others.iter().map(|other| other.finish()).collect();
+        fingerprints.push(base.finish());
+        let counted = fingerprints.len();
+        fingerprints.sort_unstable();
+        fingerprints.dedup();
+        assert_eq!(fingerprints.len(), counted);
     }
 
     #[test]

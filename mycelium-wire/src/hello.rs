@@ -130,7 +130,7 @@ impl Hello {
 }
 
 /// Whether the first bytes of a connection, as many as have come, may be those of a `Hello` or of
-/// another frame of ours.
+/// another frame of ours. The first four, a length, may be any.
 pub(crate) fn may_begin_with(bytes: &[u8]) -> bool {
     if let Some(header) = bytes.first_chunk() {
         return Header::decode(header).is_ok();

@@ -7,6 +7,7 @@
 //! then [`Header`] (what a frame is) and [`SendHalf`] / [`ReceiveHalf`] (the two halves of a
 //! connection).
 
+mod aligned;
 mod builtin;
 mod check;
 mod close;

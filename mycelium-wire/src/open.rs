@@ -9,7 +9,10 @@ use rkyv::{
     validation::{Validator, archive::ArchiveValidator},
 };
 
-use crate::{Wire, WireError};
+use crate::{
+    Wire, WireError,
+    aligned::{aligned_copy, is_aligned},
+};
 
 /// How deep values may nest before validation refuses them, so that no input overflows the stack.
 const DEPTH_LIMIT: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
@@ -64,7 +67,7 @@ pub fn open<T: Wire>(bytes: &[u8], fingerprint: u64) -> Result<&T::Archived, Wir
     if bytes.len() < size_of::<T::Archived>() {
         return Err(WireError::Invalid(too_short::<T>(bytes.len())));
     }
-    if !bytes.is_empty() && !bytes.as_ptr().addr().is_multiple_of(16) {
+    if !is_aligned(bytes) {
         return Err(WireError::Misaligned);
     }
     let archive = ArchiveValidator::with_max_depth(bytes, Some(DEPTH_LIMIT));
@@ -73,10 +76,24 @@ pub fn open<T: Wire>(bytes: &[u8], fingerprint: u64) -> Result<&T::Archived, Wir
 
 /// Validates `frame` as an archive of `T` and decodes it into an owned value.
 ///
+/// A frame that does not start at a multiple of 16 is copied to where it does.
+///
 /// # Errors
 ///
-/// Those of [`open`], and what a ref or port in the message answers.
+/// Those of [`open`] but [`WireError::Misaligned`], and what a ref or port in the message answers.
 pub fn decode<T: Wire>(frame: &Bytes, fingerprint: u64, ports: &dyn Any) -> Result<T, WireError> {
+    if is_aligned(frame) {
+        decode_aligned(frame, fingerprint, ports)
+    } else {
+        decode_aligned(&aligned_copy(frame), fingerprint, ports)
+    }
+}
+
+fn decode_aligned<T: Wire>(
+    frame: &Bytes,
+    fingerprint: u64,
+    ports: &dyn Any,
+) -> Result<T, WireError> {
     let archived = open::<T>(frame, fingerprint)?;
     let mut context = OpenContext { frame, ports };
     rkyv::api::deserialize_using(archived, &mut context)
@@ -90,4 +107,48 @@ fn too_short<T: Wire>(found_bytes: usize) -> Box<str> {
         T::NAME
     )
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::{Bytes, BytesMut};
+    use rkyv::{ser::allocator::Arena, util::AlignedVec};
+
+    use super::{decode, open};
+    use crate::{Encoder, Payload, Wire, WireError};
+
+    type Chart = (u64, Payload);
+
+    fn archive_of(chart: &Chart) -> AlignedVec<16> {
+        let (mut archive, mut arena) = (AlignedVec::new(), Arena::new());
+        Encoder::new(&mut archive, &mut arena, &mut (), 1 << 10)
+            .encode(chart)
+            .expect("below the limit");
+        archive
+    }
+
+    fn at_misalignment(misalignment: usize, bytes: &[u8]) -> Bytes {
+        let mut buffer = BytesMut::with_capacity(32 + bytes.len());
+        let past = buffer.as_ptr().align_offset(16) + misalignment;
+        buffer.resize(past, 0);
+        buffer.extend_from_slice(bytes);
+        buffer.split_off(past).freeze()
+    }
+
+    #[test]
+    fn a_frame_is_decoded_at_any_address_and_viewed_at_multiples_of_16() {
+        let chart: Chart = (7, Payload::from(vec![1, 2, 3]));
+        let archive = archive_of(&chart);
+        for misalignment in 0..16 {
+            let frame = at_misalignment(misalignment, &archive);
+            assert_eq!(frame.as_ptr().addr() % 16, misalignment);
+            let viewed = open::<Chart>(&frame, Chart::FINGERPRINT);
+            assert_eq!(
+                matches!(viewed, Err(WireError::Misaligned)),
+                misalignment != 0
+            );
+            let decoded = decode::<Chart>(&frame, Chart::FINGERPRINT, &());
+            assert_eq!(decoded.expect("a valid archive"), chart, "{misalignment}");
+        }
+    }
 }

@@ -21,6 +21,8 @@ const STEPS: &[Step] = &[
     step("layers", Here(layers::run)),
     step("deny", Here(deny::run)),
     step("test", Cargo("test --workspace")),
+    // Each bench once, for what it does and not for how fast.
+    step("benches", Cargo("test --package benches --benches")),
     step("doc", Rustdoc("doc --workspace --no-deps")),
 ];
 

@@ -93,6 +93,11 @@ impl Graph {
         self.packages.values()
     }
 
+    /// The packages with this name: one for each version that comes in.
+    pub(crate) fn named<'g>(&'g self, name: &'g str) -> impl Iterator<Item = &'g Package> {
+        self.packages().filter(move |package| package.name == name)
+    }
+
     /// The crates of this workspace.
     pub(crate) fn ours(&self) -> impl Iterator<Item = &Package> {
         self.packages().filter(|package| package.is_ours())

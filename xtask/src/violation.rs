@@ -47,3 +47,38 @@ pub(crate) fn verdict(violations: &[Violation], all_well: &str) -> Outcome {
     let told: Vec<_> = violations.iter().map(ToString::to_string).collect();
     Err(told.join("\n").into())
 }
+
+/// What the tests of every rule look at.
+#[cfg(test)]
+pub(crate) mod expect {
+    use super::Violation;
+    use crate::graph::{Graph, Package};
+
+    /// What a rule tells about made-up packages.
+    pub(crate) fn told(
+        rule: impl Fn(&Graph) -> Vec<Violation>,
+        packages: impl IntoIterator<Item = Package>,
+    ) -> Vec<String> {
+        texts(&rule(&Graph::of(packages)))
+    }
+
+    pub(crate) fn texts(violations: &[Violation]) -> Vec<String> {
+        violations.iter().map(ToString::to_string).collect()
+    }
+
+    /// Nothing is told.
+    #[track_caller]
+    pub(crate) fn nothing(told: &[String]) {
+        assert!(told.is_empty(), "{told:?}");
+    }
+
+    /// One violation is told, that begins and holds parts like these.
+    #[track_caller]
+    pub(crate) fn one(told: &[String], start: &str, parts: &[&str]) {
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with(start), "{}", told[0]);
+        for part in parts {
+            assert!(told[0].contains(part), "no `{part}` in {}", told[0]);
+        }
+    }
+}

@@ -5,7 +5,7 @@
 
 use std::{collections::VecDeque, mem};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::COPIED_PAYLOAD_BYTES;
 
@@ -55,12 +55,13 @@ impl Payloads {
         while self.spent.len() > KEPT_CHUNKS && self.oldest_is_idle() {
             self.spent.pop_front();
         }
-        self.chunk = if self.oldest_is_idle() {
+        let chunk = if self.oldest_is_idle() {
             self.spent.pop_front().expect("there is an oldest")
         } else {
             self.chunk_bytes = (2 * self.chunk_bytes).clamp(LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES);
             BytesMut::with_capacity(self.chunk_bytes)
         };
+        self.chunk = from_aligned(chunk);
     }
 
     /// Whether the oldest chunk can be filled anew.
@@ -71,15 +72,24 @@ impl Payloads {
     }
 }
 
-const _: () = assert!(COPIED_PAYLOAD_BYTES < LEAST_CHUNK_BYTES);
+/// The rest of an empty chunk from its first aligned byte on: allocators may put bytes anywhere.
+fn from_aligned(mut chunk: BytesMut) -> BytesMut {
+    let skipped_bytes = chunk.as_ptr().align_offset(ALIGNMENT_BYTES);
+    chunk.resize(skipped_bytes, 0);
+    chunk.advance(skipped_bytes);
+    chunk
+}
+
+const _: () = assert!(COPIED_PAYLOAD_BYTES + ALIGNMENT_BYTES < LEAST_CHUNK_BYTES);
 
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
 
     use allocation_counter::measure;
+    use bytes::{Buf, BytesMut};
 
-    use super::{ALIGNMENT_BYTES, KEPT_CHUNKS, Payloads};
+    use super::{ALIGNMENT_BYTES, KEPT_CHUNKS, LEAST_CHUNK_BYTES, Payloads, from_aligned};
 
     #[test]
     fn payloads_stay_as_they_were_and_aligned() {
@@ -94,6 +104,20 @@ mod tests {
                 let (number, payload) = kept.pop_front().expect("one was pushed");
                 assert_eq!(payload, content(number));
             }
+        }
+    }
+
+    #[test]
+    fn a_chunk_begins_aligned_wherever_the_allocator_put_it() {
+        for skipped_bytes in 0..2 * ALIGNMENT_BYTES {
+            let mut chunk = BytesMut::with_capacity(LEAST_CHUNK_BYTES);
+            chunk.resize(skipped_bytes, 0);
+            chunk.advance(skipped_bytes);
+            let room_bytes = chunk.capacity();
+            let chunk = from_aligned(chunk);
+            assert!(chunk.is_empty());
+            assert!(chunk.as_ptr().addr().is_multiple_of(ALIGNMENT_BYTES));
+            assert!(chunk.capacity() + ALIGNMENT_BYTES > room_bytes);
         }
     }
 

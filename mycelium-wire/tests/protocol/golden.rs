@@ -3,16 +3,17 @@
 use std::fmt::Write;
 
 use mycelium_wire::{
-    ActorId, Check, CloseReason, Credit, EndReason, ExportKey, FrameKind, HEADER_BYTES, Header,
-    Limits, ReplyFailure, Resolved, SendHalf, TEXT_LIMIT_BYTES, Window,
+    ActorId, Check, CloseReason, Credit, EndReason, ExportKey, FrameKind, Limits, ReplyFailure,
+    Resolved, SendHalf, Window,
 };
 
-use crate::support::{
-    PEER_NONCE, bind, binding, crc_register, describe, hello, opened, read_all, reply, send,
-    written_with,
+use crate::{
+    document::DOCUMENT,
+    support::{
+        PEER_NONCE, bind, binding, crc_register, describe, hello, opened, read_all, reply, send,
+        written_with,
+    },
 };
-
-const DOCUMENT: &str = include_str!("../../../docs/wire-format.md");
 
 /// One frame of every kind, as it travels on a link without checks.
 pub(crate) fn frame_of(kind: FrameKind) -> Vec<u8> {
@@ -72,7 +73,7 @@ fn credit() -> Credit {
     }
 }
 
-fn resolved() -> Resolved {
+pub(crate) fn resolved() -> Resolved {
     Resolved {
         actor: ActorId::from_u64(7),
         key: ExportKey::from_u64(0x4142_4344_4546_4748),
@@ -128,59 +129,6 @@ fn the_check_is_a_crc32c_of_header_and_payload() {
         assert_eq!(checked[24..28], wanted.to_le_bytes(), "{kind}");
         checked[24..28].fill(0);
         assert_eq!(checked, plain, "{kind}");
-    }
-}
-
-#[test]
-fn the_document_lists_every_kind_with_its_code() {
-    for kind in FrameKind::ALL {
-        let row = format!("| {} | `{kind}` |", kind.as_u8());
-        assert!(DOCUMENT.contains(&row), "no row {row}");
-    }
-}
-
-#[test]
-fn the_document_prints_the_limits_in_force() {
-    let limits = Limits::default();
-    let initial = Window::initial(u32::MAX);
-    let full = Window::full(u32::MAX, 0);
-    let control = longest_control_frame();
-    let rows = [
-        format!("| header | {HEADER_BYTES} bytes |"),
-        format!(
-            "done (default) | {} bytes with header |",
-            limits.handshake_frame_bytes
-        ),
-        format!("any kind but `Message` and `Reply` | {control} bytes with header |"),
-        format!(
-            "`Message` or `Reply` (default) | {} bytes |",
-            limits.message_bytes
-        ),
-        format!("a reason | {TEXT_LIMIT_BYTES} bytes |"),
-        format!("below (default) | {} |", limits.bindings),
-        format!(
-            "at most {} messages; {} bytes |",
-            initial.messages, initial.bytes
-        ),
-        format!(
-            "at most {} messages; {} bytes, or",
-            full.messages, full.bytes
-        ),
-    ];
-    for row in rows {
-        assert!(DOCUMENT.contains(&row), "docs/wire-format.md lacks {row}");
-    }
-}
-
-/// What an open link says to a control frame of four gigabytes.
-fn longest_control_frame() -> u32 {
-    let header = Header {
-        length: u32::MAX,
-        ..Header::new(FrameKind::Resolve)
-    };
-    match read_all(&mut opened(Limits::default()), &header.encode(), |_| {}) {
-        Err(CloseReason::FrameTooLarge { limit, .. }) => limit,
-        other => panic!("{other:?}"),
     }
 }
 

@@ -1,8 +1,10 @@
 //! The protocol seen from outside: its bytes, any cut of them, hostile peers, two honest ones.
 
+mod document;
+mod drawing;
 mod golden;
 mod hostile;
-
 mod pair;
 mod streams;
 mod support;
+mod virtual_time;

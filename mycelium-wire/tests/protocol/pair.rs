@@ -10,7 +10,8 @@ use mycelium_wire::{
 
 use crate::support::{binding, describe, hello, read_some};
 
-const IDS: u32 = 6;
+pub(crate) const IDS: u32 = 6;
+pub(crate) const OPERATIONS: usize = 13;
 const STEPS: usize = 600;
 
 #[test]
@@ -28,7 +29,7 @@ fn two_nodes_agree_on_every_message_in_any_order_of_operations() {
 }
 
 /// `SplitMix64`: small, and the same everywhere.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -39,7 +40,7 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound as u64).expect("below a usize")
     }
 
@@ -102,17 +103,17 @@ fn request_of(binding: BindingId, sequence: u32) -> u64 {
 }
 
 /// One node: both of its halves, its actors, and what it sent that has not arrived.
-struct Node {
+pub(crate) struct Node {
     send: SendHalf,
     receive: ReceiveHalf,
     spare: AlignedVec<16>,
-    pipe: VecDeque<u8>,
+    pub(crate) pipe: VecDeque<u8>,
     /// What the peer must see, in order.
     expected: VecDeque<String>,
     actors: Vec<Option<Actor>>,
     sent: u64,
     unanswered: HashSet<u64>,
-    is_up: bool,
+    pub(crate) is_up: bool,
 }
 
 impl Node {
@@ -144,7 +145,7 @@ impl Node {
     }
 
     /// Puts what waits into the pipe.
-    fn write(&mut self) {
+    pub(crate) fn write(&mut self) {
         if self.send.poll_transmit(&mut self.spare) {
             self.pipe.extend(self.spare.iter());
         }
@@ -231,6 +232,34 @@ impl Node {
         });
     }
 
+    /// What nodes do on their own account, by a number below [`OPERATIONS`].
+    pub(crate) fn operate(
+        &mut self,
+        number: u32,
+        operation: usize,
+        random: &mut Random,
+        seed: u64,
+    ) {
+        match operation {
+            _ if !self.is_up => {}
+            0 => {
+                let capacity = u32::try_from(1 + random.below(40)).expect("small");
+                self.bind(number, capacity);
+            }
+            1..8 => {
+                let largest = if random.one_in(20) { 300_000 } else { 900 };
+                let payload_bytes = random.below(largest);
+                self.send_message(number, payload_bytes, seed);
+            }
+            8 => {
+                let choice = random.below(5);
+                self.stop_kill_or_unbind(number, choice);
+            }
+            9 => self.resolve(random.next()),
+            _ => self.act(number, random),
+        }
+    }
+
     /// The actor takes messages, answers, reports, ends or lets its binding go.
     fn act(&mut self, number: u32, random: &mut Random) {
         if self.actors[number as usize].is_none() {
@@ -244,7 +273,25 @@ impl Node {
                 self.reply(request, random);
             }
         }
-        self.report(number, random);
+        if random.one_in(3) || self.lets_go(number) {
+            self.report(number);
+        }
+    }
+
+    /// The actor takes all that it has, answers it and says so.
+    pub(crate) fn finish(&mut self, number: u32, random: &mut Random) {
+        if self.actors[number as usize].is_none() {
+            return;
+        }
+        while let Some(request) = self.actor(number).take_one() {
+            self.reply(request, random);
+        }
+        self.report(number);
+    }
+
+    fn lets_go(&mut self, number: u32) -> bool {
+        let actor = self.actor(number);
+        actor.is_unbinding && actor.queue.is_empty()
     }
 
     fn end(&mut self, number: u32) {
@@ -259,11 +306,11 @@ impl Node {
         self.expect(&Event::Ended { binding, reason });
     }
 
-    fn report(&mut self, number: u32, random: &mut Random) {
+    fn report(&mut self, number: u32) {
         let binding = binding(number);
+        let lets_go = self.lets_go(number);
         let actor = self.actor(number);
-        let lets_go = actor.is_unbinding && actor.queue.is_empty();
-        if actor.credit != actor.reported && (lets_go || random.one_in(3)) {
+        if actor.credit != actor.reported {
             let credit = actor.credit;
             actor.reported = credit;
             self.send.credit(binding, credit);
@@ -295,7 +342,7 @@ impl Node {
     }
 
     /// Reads some of the peer's pipe and handles all that is complete.
-    fn read(&mut self, peer: &mut Node, bytes: usize, random: &mut Random, seed: u64) {
+    pub(crate) fn read(&mut self, peer: &mut Node, bytes: usize, random: &mut Random, seed: u64) {
         let arrived = peer.pipe.make_contiguous();
         let count = read_some(&mut self.receive, &arrived[..bytes.min(arrived.len())]);
         peer.pipe.drain(..count);
@@ -387,7 +434,7 @@ impl Node {
         self.expect(&Event::Resolved { request, resolved });
     }
 
-    fn is_at_rest(&self) -> bool {
+    pub(crate) fn is_at_rest(&self) -> bool {
         let idle = |actor: &Actor| actor.queue.is_empty() && actor.credit == actor.reported;
         self.send.pending_bytes() == 0
             && self.pipe.is_empty()
@@ -441,14 +488,14 @@ impl Answer {
     }
 }
 
-struct Pair {
-    seed: u64,
-    random: Random,
-    nodes: [Node; 2],
+pub(crate) struct Pair {
+    pub(crate) seed: u64,
+    pub(crate) random: Random,
+    pub(crate) nodes: [Node; 2],
 }
 
 impl Pair {
-    fn new(seed: u64, check: Check) -> Self {
+    pub(crate) fn new(seed: u64, check: Check) -> Self {
         Self {
             seed,
             random: Random(seed),
@@ -471,29 +518,14 @@ impl Pair {
 
     fn step(node: &mut Node, peer: &mut Node, random: &mut Random, seed: u64) {
         let number = u32::try_from(random.below(IDS as usize)).expect("small");
-        let operation = random.below(20);
+        let operation = random.below(7 + OPERATIONS);
         match operation {
             0..5 => {
                 let bytes = 1 << random.below(18);
                 node.read(peer, bytes, random, seed);
             }
             5..7 => node.write(),
-            _ if !node.is_up => {}
-            7 => {
-                let capacity = u32::try_from(1 + random.below(40)).expect("small");
-                node.bind(number, capacity);
-            }
-            8..15 => {
-                let largest = if random.one_in(20) { 300_000 } else { 900 };
-                let payload_bytes = random.below(largest);
-                node.send_message(number, payload_bytes, seed);
-            }
-            15 => {
-                let choice = random.below(5);
-                node.stop_kill_or_unbind(number, choice);
-            }
-            16 => node.resolve(random.next()),
-            _ => node.act(number, random),
+            _ => node.operate(number, operation - 7, random, seed),
         }
     }
 
@@ -519,7 +551,7 @@ impl Pair {
         node.write();
     }
 
-    fn check_counts(&self) {
+    pub(crate) fn check_counts(&self) {
         for node in &self.nodes {
             let totals = node.send.totals();
             assert_eq!(totals.accepted, node.sent, "seed {}", self.seed);
@@ -528,7 +560,7 @@ impl Pair {
         }
     }
 
-    fn check_rest(&self) {
+    pub(crate) fn check_rest(&self) {
         self.check_counts();
         for node in &self.nodes {
             assert_eq!(node.send.totals().in_flight, 0, "seed {}", self.seed);

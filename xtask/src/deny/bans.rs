@@ -56,8 +56,8 @@ pub(super) fn violations(graph: &Graph) -> Vec<Violation> {
 
 impl Ban {
     fn violations(&self, graph: &Graph) -> Vec<Violation> {
-        let banned = graph.packages().filter(|package| package.name == self.name);
-        banned
+        graph
+            .named(self.name)
             .filter(|package| self.place.covers(graph, package))
             .map(|package| self.violation(graph, package))
             .collect()
@@ -82,7 +82,7 @@ impl Where {
 /// A key package that comes in incompatible versions, with who asks for each.
 fn duplicate(graph: &Graph, name: &str) -> Option<Violation> {
     let mut lines: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for package in graph.packages().filter(|package| package.name == name) {
+    for package in graph.named(name) {
         lines
             .entry(release_line(&package.version))
             .or_default()
@@ -118,12 +118,10 @@ fn release_line(version: &Version) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::violation::expect;
 
     fn told(packages: impl IntoIterator<Item = Package>) -> Vec<String> {
-        violations(&Graph::of(packages))
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        expect::told(violations, packages)
     }
 
     #[test]
@@ -134,7 +132,7 @@ mod tests {
             Package::published("bytes"),
         ]);
 
-        assert!(told.is_empty(), "{told:?}");
+        expect::nothing(&told);
     }
 
     #[test]
@@ -145,14 +143,11 @@ mod tests {
             Package::published("openssl-sys"),
         ]);
 
-        assert_eq!(told.len(), 1);
-        assert!(
-            told[0].starts_with("openssl-sys 1.0.0 is banned\n"),
-            "{}",
-            told[0]
+        expect::one(
+            &told,
+            "openssl-sys 1.0.0 is banned\n",
+            &["parents  https 1.0.0\n", "use rustls"],
         );
-        assert!(told[0].contains("parents  https 1.0.0\n"), "{}", told[0]);
-        assert!(told[0].contains("use rustls"), "{}", told[0]);
     }
 
     #[test]
@@ -167,7 +162,7 @@ mod tests {
             Package::published("lazy_static"),
         ]);
 
-        assert!(for_others.is_empty(), "{for_others:?}");
+        expect::nothing(&for_others);
         assert_eq!(for_us.len(), 1);
     }
 
@@ -180,21 +175,13 @@ mod tests {
             Package::published("rkyv").at("0.8.18"),
         ]);
 
-        assert_eq!(told.len(), 1);
-        assert!(
-            told[0].starts_with("rkyv comes in 2 incompatible versions\n"),
-            "{}",
-            told[0]
-        );
-        assert!(
-            told[0].contains("of rkyv 0.7.45: old 1.0.0\n"),
-            "{}",
-            told[0]
-        );
-        assert!(
-            told[0].contains("of rkyv 0.8.18: mycelium-wire 1.0.0\n"),
-            "{}",
-            told[0]
+        expect::one(
+            &told,
+            "rkyv comes in 2 incompatible versions\n",
+            &[
+                "of rkyv 0.7.45: old 1.0.0\n",
+                "of rkyv 0.8.18: mycelium-wire 1.0.0\n",
+            ],
         );
     }
 
@@ -205,6 +192,6 @@ mod tests {
             Package::published("syn").at("3.0.0"),
         ]);
 
-        assert!(told.is_empty(), "{told:?}");
+        expect::nothing(&told);
     }
 }

@@ -64,13 +64,14 @@ fn refused(graph: &Graph, package: &Package, objection: &str) -> Violation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::violation::expect;
 
     fn told(licence: Option<&str>) -> Vec<String> {
-        let graph = Graph::of([
+        let packages = [
             Package::ours("mycelium-core").needs(&["dependency"]),
             Package::published("dependency").licensed(licence),
-        ]);
-        violations(&graph).iter().map(ToString::to_string).collect()
+        ];
+        expect::told(violations, packages)
     }
 
     #[test]
@@ -90,15 +91,10 @@ mod tests {
     fn a_copyleft_licence_names_the_package_and_its_parent() {
         let told = told(Some("GPL-3.0-only"));
 
-        assert!(
-            told[0].starts_with("dependency 1.0.0 is licensed `GPL-3.0-only`\n"),
-            "{}",
-            told[0]
-        );
-        assert!(
-            told[0].contains("parents  mycelium-core 1.0.0\n"),
-            "{}",
-            told[0]
+        expect::one(
+            &told,
+            "dependency 1.0.0 is licensed `GPL-3.0-only`\n",
+            &["parents  mycelium-core 1.0.0\n"],
         );
     }
 

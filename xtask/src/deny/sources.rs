@@ -34,30 +34,29 @@ fn violation(graph: &Graph, package: &Package) -> Option<Violation> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::violation::expect;
 
     #[test]
     fn the_default_registry_and_the_workspace_pass() {
-        let graph = Graph::of([
+        let packages = [
             Package::ours("mycelium-core").needs(&["bytes"]),
             Package::published("bytes"),
-        ]);
+        ];
 
-        assert!(violations(&graph).is_empty());
+        expect::nothing(&expect::told(violations, packages));
     }
 
     #[test]
     fn a_git_dependency_names_its_place_and_its_parent() {
-        let graph = Graph::of([
+        let packages = [
             Package::ours("mycelium-core").needs(&["patched"]),
             Package::published("patched").from("git+ssh://somewhere/patched"),
-        ]);
+        ];
 
-        let told = violations(&graph)[0].to_string();
-
-        assert!(
-            told.starts_with("patched 1.0.0 comes from git+ssh://somewhere/patched\n"),
-            "{told}"
+        expect::one(
+            &expect::told(violations, packages),
+            "patched 1.0.0 comes from git+ssh://somewhere/patched\n",
+            &["parents  mycelium-core 1.0.0\n"],
         );
-        assert!(told.contains("parents  mycelium-core 1.0.0\n"), "{told}");
     }
 }

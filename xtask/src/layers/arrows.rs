@@ -107,12 +107,10 @@ fn forbidden(package: &Package, used: &Package, allowed: &[&str]) -> Violation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::violation::expect;
 
     fn told(packages: impl IntoIterator<Item = Package>) -> Vec<String> {
-        violations(&Graph::of(packages))
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        expect::told(violations, packages)
     }
 
     #[test]
@@ -125,7 +123,7 @@ mod tests {
             Package::published("bytes"),
         ]);
 
-        assert!(clean.is_empty(), "{clean:?}");
+        expect::nothing(&clean);
     }
 
     #[test]
@@ -135,16 +133,10 @@ mod tests {
             Package::ours("mycelium-transport").needs(&["mycelium-core"]),
         ]);
 
-        assert_eq!(told.len(), 1);
-        assert!(
-            told[0].starts_with("mycelium-core depends on mycelium-transport\n"),
-            "{}",
-            told[0]
-        );
-        assert!(
-            told[0].contains("mycelium-core may depend on mycelium-wire\n"),
-            "{}",
-            told[0]
+        expect::one(
+            &told,
+            "mycelium-core depends on mycelium-transport\n",
+            &["mycelium-core may depend on mycelium-wire\n"],
         );
     }
 
@@ -155,7 +147,7 @@ mod tests {
             Package::ours("mycelium-transport"),
         ]);
 
-        assert_eq!(told.len(), 1);
+        expect::one(&told, "", &[]);
     }
 
     #[test]
@@ -165,11 +157,7 @@ mod tests {
             Package::ours("mycelium-core"),
         ]);
 
-        assert!(
-            told[0].contains("examples may depend on mycelium\n"),
-            "{}",
-            told[0]
-        );
+        expect::one(&told, "", &["examples may depend on mycelium\n"]);
     }
 
     #[test]
@@ -180,7 +168,7 @@ mod tests {
             Package::ours("mycelium").needs(&["mycelium-core"]),
         ]);
 
-        assert!(told.is_empty(), "{told:?}");
+        expect::nothing(&told);
     }
 
     #[test]
@@ -190,18 +178,17 @@ mod tests {
             Package::ours("mycelium-wire"),
         ]);
 
-        assert!(told.is_empty(), "{told:?}");
+        expect::nothing(&told);
     }
 
     #[test]
     fn a_crate_without_a_row_is_told_where_to_add_it() {
         let told = told([Package::ours("mycelium-gossip")]);
 
-        assert!(
-            told[0].starts_with("mycelium-gossip is in the workspace and in no layer\n"),
-            "{}",
-            told[0]
+        expect::one(
+            &told,
+            "mycelium-gossip is in the workspace and in no layer\n",
+            &[TABLE],
         );
-        assert!(told[0].contains(TABLE), "{}", told[0]);
     }
 }

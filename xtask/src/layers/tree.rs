@@ -34,8 +34,9 @@ const FORBIDDEN: &[&str] = &[
 
 /// Every forbidden package under `mycelium-wire`, with the path by which it comes.
 pub(super) fn violations(graph: &Graph) -> Vec<Violation> {
-    let wire = graph.ours().filter(|package| package.name == WIRE);
-    wire.flat_map(|wire| graph.normal_paths_from(wire))
+    graph
+        .named(WIRE)
+        .flat_map(|wire| graph.normal_paths_from(wire))
         .filter(|path| ends_at_its_first_forbidden(path))
         .map(|path| violation(&path))
         .collect()
@@ -66,12 +67,10 @@ fn violation(path: &[&Package]) -> Violation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::violation::expect;
 
     fn told(packages: impl IntoIterator<Item = Package>) -> Vec<String> {
-        violations(&Graph::of(packages))
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        expect::told(violations, packages)
     }
 
     #[test]
@@ -82,7 +81,7 @@ mod tests {
             Package::published("bytes"),
         ]);
 
-        assert!(told.is_empty(), "{told:?}");
+        expect::nothing(&told);
     }
 
     #[test]
@@ -92,11 +91,7 @@ mod tests {
             Package::published("tokio"),
         ]);
 
-        assert!(
-            told[0].starts_with("mycelium-wire brings tokio\n"),
-            "{}",
-            told[0]
-        );
+        expect::one(&told, "mycelium-wire brings tokio\n", &[]);
     }
 
     #[test]
@@ -108,13 +103,11 @@ mod tests {
             Package::published("getrandom"),
         ]);
 
-        assert_eq!(told.len(), 1);
-        assert!(
-            told[0].contains("mycelium-wire -> rkyv -> uuid -> getrandom\n"),
-            "{}",
-            told[0]
+        expect::one(
+            &told,
+            "",
+            &["mycelium-wire -> rkyv -> uuid -> getrandom\n", "drop rkyv"],
         );
-        assert!(told[0].contains("drop rkyv"), "{}", told[0]);
     }
 
     #[test]
@@ -125,7 +118,7 @@ mod tests {
             Package::published("mio"),
         ]);
 
-        assert_eq!(told.len(), 1);
+        expect::one(&told, "", &[]);
     }
 
     #[test]
@@ -137,11 +130,7 @@ mod tests {
             Package::published("mio"),
         ]);
 
-        assert!(
-            told[0].contains("mycelium-wire -> a -> b -> mio\n"),
-            "{}",
-            told[0]
-        );
+        expect::one(&told, "", &["mycelium-wire -> a -> b -> mio\n"]);
     }
 
     #[test]
@@ -151,7 +140,7 @@ mod tests {
             Package::published("tokio"),
         ]);
 
-        assert!(told.is_empty(), "{told:?}");
+        expect::nothing(&told);
     }
 
     #[test]
@@ -161,6 +150,6 @@ mod tests {
             Package::published("tokio"),
         ]);
 
-        assert!(told.is_empty(), "{told:?}");
+        expect::nothing(&told);
     }
 }
