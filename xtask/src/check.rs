@@ -23,7 +23,7 @@ const STEPS: &[Step] = &[
     step("test", Cargo("test --workspace")),
     // Each bench once, for what it does and not for how fast.
     step("benches", Cargo("test --package benches --benches")),
-    step("doc", Rustdoc("doc --workspace --no-deps")),
+    step("doc", Rustdoc("doc --workspace --all-features --no-deps")),
 ];
 
 const RUSTDOCFLAGS: &str = "-D warnings";
@@ -145,7 +145,7 @@ mod tests {
 
         assert_eq!(
             doc.alone(),
-            "RUSTDOCFLAGS=\"-D warnings\" cargo doc --workspace --no-deps"
+            "RUSTDOCFLAGS=\"-D warnings\" cargo doc --workspace --all-features --no-deps"
         );
     }
 }
