@@ -45,8 +45,7 @@ impl Feed {
         })
     }
 
-    /// The next event with its intended send time, or `None` after the last one or when asked to
-    /// stop.
+    /// The next event, or `None` after the last one or when asked to stop.
     ///
     /// # Errors
     /// When the input cannot be read or a line of it is malformed; the replay is over then.
@@ -54,17 +53,17 @@ impl Feed {
         if self.stop.is_raised() {
             return Ok(None);
         }
-        let Some(mut event) = self.source.next().transpose()? else {
-            return Ok(None);
-        };
-        let scheduled_ns = self.schedule.intended_ns(event.sequence, event.time_ns);
-        event.intended_ns = scheduled_ns.unwrap_or_else(monotonic_ns);
-        Ok(Some(event))
+        self.source.next().transpose()
     }
 
-    /// Sleeps and spins until `event` is due, or until asked to stop.
-    pub(crate) fn wait_until_due(&self, event: &OrderEvent) -> Waited {
-        wait_until(event.intended_ns, &self.stop)
+    /// Sleeps and spins until `event` is due, or until asked to stop; stamps it with the intended
+    /// time and that of its sending, which are the same where it shall go as soon as possible.
+    pub(crate) fn wait_until_due(&mut self, event: &mut OrderEvent) -> Waited {
+        let scheduled_ns = self.schedule.intended_ns(event.sequence, event.time_ns);
+        let waited = scheduled_ns.map_or(Waited::Due, |due| wait_until(due, &self.stop));
+        event.sent_ns = monotonic_ns();
+        event.intended_ns = scheduled_ns.unwrap_or(event.sent_ns);
+        waited
     }
 
     /// Records that `event` was accepted by the other side.
@@ -106,7 +105,8 @@ mod tests {
         )
         .unwrap();
         let mut intended = Vec::new();
-        while let Some(event) = feed.next_event().unwrap() {
+        while let Some(mut event) = feed.next_event().unwrap() {
+            assert_eq!(feed.wait_until_due(&mut event), Waited::Due);
             feed.record_sent(&event);
             intended.push(event.intended_ns);
         }

@@ -10,7 +10,6 @@ use crate::{
     actors::{BookActor, RiskActor},
     asker::Asker,
     child::Child,
-    clock::monotonic_ns,
     failure::complain,
     feed::Feed,
     ledger::LedgerCounts,
@@ -225,10 +224,9 @@ fn replay(
     book.send_blocking(BookMessage::Start { over })
         .map_err(lost)?;
     while let Some(mut event) = feed.next_event()? {
-        if feed.wait_until_due(&event) == Waited::Stopped {
+        if feed.wait_until_due(&mut event) == Waited::Stopped {
             break;
         }
-        event.sent_ns = monotonic_ns();
         book.send_blocking(BookMessage::Order(event))
             .map_err(lost)?;
         feed.record_sent(&event);

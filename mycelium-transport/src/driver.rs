@@ -220,10 +220,14 @@ impl Writer {
             .link
             .with_connection(self.generation, |up| Arc::clone(&up.writable));
         let Some(wake) = wake else { return };
+        let mut written = None;
         loop {
-            let next = self
-                .link
-                .with_connection(self.generation, Connection::next_for_task);
+            let next = self.link.with_connection(self.generation, |up| {
+                if let Some(batch) = written.take() {
+                    up.recycle(batch);
+                }
+                up.next_for_task()
+            });
             match next {
                 Some(Next::Write(batch)) => {
                     if self.socket.write_all(batch.rest()).await.is_err() {
@@ -231,8 +235,7 @@ impl Writer {
                             .with_connection(self.generation, Connection::break_off);
                         return;
                     }
-                    self.link
-                        .with_connection(self.generation, |up| up.recycle(batch));
+                    written = Some(batch);
                 }
                 Some(Next::Wait) => wake.notified().await,
                 Some(Next::End) | None => return,
