@@ -134,7 +134,9 @@ pub(crate) fn wait_until(due_ns: u64, stop: &StopFlag) -> Waited {
                 (left_ns - SPIN_NS).min(LONGEST_SLEEP_NS),
             ));
         } else {
-            std::hint::spin_loop();
+            // Gives way while it spins: where every core is taken, whoever waits for one is what the
+            // figures are about. Elsewhere it returns at once.
+            thread::yield_now();
         }
     }
     Waited::Stopped
