@@ -28,12 +28,12 @@ impl Place {
 
     /// The job, still without arguments, as `words` start what follows them.
     pub(crate) fn command_after(&self, words: &[&str]) -> Command {
-        let mut words = [words, &[env!("CARGO_BIN_EXE_market_data")]]
-            .concat()
-            .into_iter();
-        let mut command = Command::new(words.next().expect("the job itself is a word"));
+        // Whoever runs the tests under `nohup` ignores hangups, and so would the job.
+        let mut command = Command::new("env");
         command
+            .arg("--default-signal=HUP")
             .args(words)
+            .arg(env!("CARGO_BIN_EXE_market_data"))
             .current_dir(self.work.path())
             .env("TMPDIR", self.sockets.path());
         command
