@@ -77,9 +77,11 @@ impl NodeBuilder {
     }
 
     /// How long an ask may take whose asker names no [`timeout`](crate::Ask::timeout): 5 s unless
-    /// said here; in steps of 1 ms, 49 days at most.
+    /// said here; rounded up to a millisecond, 49 days at most.
     pub fn ask_timeout(mut self, timeout: Duration) -> Self {
-        self.ask_timeout = timeout;
+        let milliseconds = timeout.as_nanos().div_ceil(1_000_000);
+        let milliseconds = u32::try_from(milliseconds).unwrap_or(u32::MAX);
+        self.ask_timeout = Duration::from_millis(milliseconds.into());
         self
     }
 

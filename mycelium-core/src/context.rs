@@ -249,7 +249,9 @@ impl<A: Actor> Context<A> {
     ///         match message {
     ///             Loader::Load(path) => {
     ///                 let read = || std::fs::read_to_string(path);
-    ///                 cx.spawn_blocking(read, Loader::Loaded).await?;
+    ///                 if let Err(busy) = cx.spawn_blocking(read, Loader::Loaded).await {
+    ///                     println!("not loaded: {busy}");
+    ///                 }
     ///             }
     ///             Loader::Loaded(text) => println!("{} bytes", text?.len()),
     ///         }

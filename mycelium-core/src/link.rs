@@ -12,8 +12,8 @@ use std::{
 };
 
 use mycelium_wire::{
-    BindingId, CloseReason, Credit, Encoder, EndReason, NodeId, ReplyFailure, Resolved, Totals,
-    Window, WireError,
+    BindingId, CloseReason, Credit, Encoder, EndReason, NodeId, ReplyFailure, Resolved, Window,
+    WireError,
 };
 
 use crate::{Node, Remote, ask::DEFAULT_TIMEOUT};
@@ -50,27 +50,12 @@ pub struct LinkStats {
     pub accepted: u64,
     /// Messages that a handler took.
     pub confirmed: u64,
-    /// Messages that were discarded: their actor was gone.
+    /// Messages that were discarded: their actor was gone, or was not one that takes them.
     pub refused: u64,
     /// Messages that were in flight when a connection was lost.
     pub unknown: u64,
     /// Messages of which the peer has said nothing yet.
     pub in_flight: u64,
-}
-
-impl LinkStats {
-    /// Adds what went over one connection.
-    pub fn add(&mut self, connection: Totals) {
-        self.accepted += connection.accepted;
-        self.confirmed += connection.confirmed;
-        self.refused += connection.refused;
-        self.in_flight += connection.in_flight;
-    }
-
-    /// The connection is lost: nobody will hear of what was in flight.
-    pub fn lose(&mut self) {
-        self.unknown += std::mem::take(&mut self.in_flight);
-    }
 }
 
 /// Why a link did not take a message, a signal or a question.

@@ -150,7 +150,7 @@ impl Node {
 
     /// Spawns an actor on the node's runtime, with a mailbox of the default capacity.
     ///
-    /// On a node that shuts down, or has, the actor is dropped without having started.
+    /// On a node that has shut down, or begun to, the actor is dropped without having started.
     pub fn spawn<A: Actor>(&self, actor: A) -> ActorRef<A::Message> {
         self.spawn_with(SpawnOptions::default(), actor)
     }
@@ -213,11 +213,16 @@ impl Node {
         let control: Weak<dyn Control> = Arc::<Cell<_, Owned<A, _>>>::downgrade(&typed);
         self.0.actors.lock().insert(id, control.clone());
         let task = OwnerTask::new(typed, self.clone());
+        // Nobody waits for it then: whoever shuts the node down may have looked round already.
+        let end_where_down = || {
+            if self.0.actor_tasks.is_closed() {
+                me.0.end_now(StopReason::NodeDown);
+            }
+        };
+        // Before it can run, and again: the node may begin to shut down in between.
+        end_where_down();
         self.0.actor_tasks.spawn_on(task, &self.0.runtime);
-        if self.0.actor_tasks.is_closed() {
-            // Nobody waits for it: whoever shuts the node down may have looked round already.
-            me.0.end_now(StopReason::NodeDown);
-        }
+        end_where_down();
         (me, control)
     }
 

@@ -137,7 +137,7 @@ fn fold_variant(variant: &Variant, wire: &Path) -> TokenStream {
     let name = variant.ident.unraw().to_string();
     // The archive stores the discriminant, so a number given by hand is part of the schema.
     let discriminant = variant.discriminant.as_ref();
-    let discriminant = discriminant.map(|(_, value)| quote!(.constant((#value) as u128)));
+    let discriminant = discriminant.map(|(_, value)| quote!(.constant((#value) as i128 as u128)));
     let fields = fold_fields(&variant.fields, wire);
     quote!(.variant(#name) #discriminant #fields)
 }

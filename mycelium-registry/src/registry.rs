@@ -7,7 +7,7 @@ use mycelium_wire::Wire;
 
 use crate::{
     RegisterError, ResolveError,
-    lookup::{ask_all, wait_for},
+    lookup::{RESOLVE_TIMEOUT, ask_all, wait_for},
     table::{Named, SharedTable, Table, Visibility},
 };
 
@@ -81,8 +81,8 @@ pub trait Registry {
     ///
     /// Looks again and again until the name is found or `limit` has passed: at a start, when the
     /// peer is not linked yet or has not registered its actors. Between two tries it pauses, for a
-    /// random part of 1 ms first, then of twice as long each time, up to 50 ms. A try that is under
-    /// way when the time is up is given up.
+    /// random part of 1 ms first, then of twice as long each time, up to 50 ms. In one
+    /// try a linked node has 250 ms to answer.
     ///
     /// # Errors
     ///
@@ -159,23 +159,11 @@ impl Registry for Node {
         table(self).names()
     }
 
-    async fn resolve<M: Wire>(&self, name: &str) -> Result<ActorRef<M>, ResolveError> {
-        if let Some(found) = table(self).get(name, M::NAME) {
-            return found.map(ActorRef::Local);
-        }
-        let (link, actor) = ask_all(self, name).await?;
-        if actor.fingerprint != M::FINGERPRINT {
-            let (name, found) = (name.into(), actor.type_name);
-            return Err(ResolveError::WrongType {
-                name,
-                wanted: M::NAME,
-                found,
-            });
-        }
-        Node::remote_ref(link, actor).map_err(|source| ResolveError::Link {
-            name: name.into(),
-            source,
-        })
+    fn resolve<M: Wire>(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<ActorRef<M>, ResolveError>> + Send {
+        look_up(self, name, RESOLVE_TIMEOUT)
     }
 
     fn wait_for<M: Wire>(
@@ -230,4 +218,28 @@ fn insert<M: Message>(
         });
     }
     Ok(())
+}
+
+/// The actor of a name, here or on a linked node; one that does not answer in time is unreachable.
+pub(crate) async fn look_up<M: Wire>(
+    node: &Node,
+    name: &str,
+    patience: Duration,
+) -> Result<ActorRef<M>, ResolveError> {
+    if let Some(found) = table(node).get(name, M::NAME) {
+        return found.map(ActorRef::Local);
+    }
+    let (link, actor) = ask_all(node, name, patience).await?;
+    if actor.fingerprint != M::FINGERPRINT {
+        let (name, found) = (name.into(), actor.type_name);
+        return Err(ResolveError::WrongType {
+            name,
+            wanted: M::NAME,
+            found,
+        });
+    }
+    Node::remote_ref(link, actor).map_err(|source| ResolveError::Link {
+        name: name.into(),
+        source,
+    })
 }

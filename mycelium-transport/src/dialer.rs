@@ -31,7 +31,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 const STABLE_AFTER: Duration = Duration::from_millis(100);
 
 /// How long a peer's Unix socket may take to answer before its TCP connection is used.
-const UNIX_ANSWER: Duration = Duration::from_secs(1);
+const UNIX_ANSWER: Duration = Duration::from_secs(2);
 
 /// Dials one address, again and again.
 pub(crate) struct Dialer {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, mem, sync::Arc};
 
 use mycelium_core::{EncodePorts, LinkRefusal, LinkStats, PendingAsk, Remote};
-use mycelium_wire::{Bind, BindingId, NodeId, Resolved};
+use mycelium_wire::{Bind, BindingId, NodeId, Resolved, Totals};
 use tokio::sync::oneshot;
 
 use crate::{connection::Connection, remotes::Remotes};
@@ -151,7 +151,7 @@ impl Outbound {
     pub(crate) fn stats(&self) -> LinkStats {
         let mut stats = self.past;
         if let State::Up(up) = &self.state {
-            stats.add(up.send.totals());
+            add(&mut stats, up.send.totals());
         }
         stats
     }
@@ -203,10 +203,13 @@ impl Outbound {
         if signal != Signal::Kill {
             return false;
         }
+        if self.remotes.is_passed_for(remote.binding()) {
+            return true;
+        }
         let Some(binding) = self.remotes.reserve(most_bindings) else {
             return false;
         };
-        self.remotes.pass(binding);
+        self.remotes.pass(binding, remote.binding());
         up.bind_as(binding, remote);
         up.send.kill(binding);
         up.send.unbind(binding);
@@ -219,7 +222,9 @@ impl Outbound {
         self.ports.pending().settle_binding(binding);
         self.remotes.release(binding);
         let mut remotes: Vec<_> = self.remotes.get(binding).into_iter().collect();
-        if let State::Up(up) = &mut self.state {
+        if let State::Up(up) = &mut self.state
+            && up.is_open()
+        {
             let of_binding = |(remote, _): &mut (Arc<Remote>, Signal)| remote.binding() == binding;
             for (remote, signal) in self.signals.extract_if(.., of_binding) {
                 up.signal(&remote, signal);
@@ -258,8 +263,9 @@ impl Outbound {
         self.questions.clear();
         self.remotes.release_all();
         let unknown = lost.send.totals().in_flight;
-        self.past.add(lost.send.totals());
-        self.past.lose();
+        add(&mut self.past, lost.send.totals());
+        // Nobody will hear of these.
+        self.past.unknown += mem::take(&mut self.past.in_flight);
         if unknown > 0 {
             tracing::warn!(%peer, unknown, "a connection was lost with messages in flight");
         }
@@ -296,6 +302,13 @@ impl Connection {
         }
         self.send.is_bound(remote.binding())
     }
+}
+
+fn add(stats: &mut LinkStats, connection: Totals) {
+    stats.accepted += connection.accepted;
+    stats.confirmed += connection.confirmed;
+    stats.refused += connection.refused;
+    stats.in_flight += connection.in_flight;
 }
 
 impl From<Down> for LinkRefusal {

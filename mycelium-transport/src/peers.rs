@@ -196,17 +196,18 @@ impl Peers {
         let link = known.unwrap_or_else(|| self.new_link(hello, socket.kind()));
         let socket = Arc::new(socket);
         let (generation, released) = link.connect(send, Arc::clone(&socket));
-        let replaced = if is_new {
-            let before = pairs.insert(Arc::clone(&link));
-            let replaced = before.map(|before| self.retire(&before, Down::Replaced));
+        let before = is_new.then(|| pairs.insert(Arc::clone(&link))).flatten();
+        let replaced = before
+            .as_ref()
+            .map(|before| self.retire(before, Down::Replaced));
+        if is_new {
             self.node.add_link(Arc::clone(&link) as Arc<dyn Link>);
             tracing::info!(peer = %link.peer(), kind = ?link.kind(), "linked to a node");
-            replaced.unwrap_or_default()
-        } else {
-            Released::default()
-        };
+        }
+        // What falls here takes other locks.
         drop(pairs);
-        replaced.wake();
+        drop(before);
+        replaced.unwrap_or_default().wake();
         released.wake();
         Joined {
             link,

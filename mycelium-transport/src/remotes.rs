@@ -40,8 +40,11 @@ enum Slot {
     Leaving {
         shown: Shown,
     },
-    /// As [`Leaving`](Self::Leaving), of a binding that only brought a signal.
-    Passing,
+    /// As [`Leaving`](Self::Leaving), of a binding that only brought a kill, beside this one that is
+    /// leaving.
+    Passing {
+        beside: BindingId,
+    },
 }
 
 impl Remotes {
@@ -64,7 +67,7 @@ impl Remotes {
     pub(crate) fn get(&self, binding: BindingId) -> Option<Arc<Remote>> {
         match self.slots.get(index(binding))? {
             Slot::Used { remote, .. } => remote.upgrade(),
-            Slot::Free | Slot::Leaving { .. } | Slot::Passing => None,
+            Slot::Free | Slot::Leaving { .. } | Slot::Passing { .. } => None,
         }
     }
 
@@ -106,9 +109,16 @@ impl Remotes {
         }
     }
 
-    /// The id reserved for a signal is in use until [`release`](Self::release).
-    pub(crate) fn pass(&mut self, binding: BindingId) {
-        self.slots[index(binding)] = Slot::Passing;
+    /// The id reserved for a kill, `beside` the binding that is leaving, is in use until
+    /// [`release`](Self::release).
+    pub(crate) fn pass(&mut self, binding: BindingId, beside: BindingId) {
+        self.slots[index(binding)] = Slot::Passing { beside };
+    }
+
+    /// Whether a kill is on its way beside this binding.
+    pub(crate) fn is_passed_for(&self, binding: BindingId) -> bool {
+        let passes = |slot: &Slot| matches!(slot, Slot::Passing { beside } if *beside == binding);
+        self.slots.iter().any(passes)
     }
 
     /// The peer has let go of a binding: its id is free again, where no ref has taken it over.
@@ -120,7 +130,7 @@ impl Remotes {
             Slot::Leaving { shown } => {
                 self.by_actor.remove(shown);
             }
-            Slot::Passing => {}
+            Slot::Passing { .. } => {}
             Slot::Free | Slot::Used { .. } => return,
         }
         *slot = Slot::Free;
@@ -139,7 +149,7 @@ impl Remotes {
     pub(crate) fn living(&self) -> Vec<Arc<Remote>> {
         let living = |slot: &Slot| match slot {
             Slot::Used { remote, .. } => remote.upgrade(),
-            Slot::Free | Slot::Leaving { .. } | Slot::Passing => None,
+            Slot::Free | Slot::Leaving { .. } | Slot::Passing { .. } => None,
         };
         self.slots.iter().filter_map(living).collect()
     }

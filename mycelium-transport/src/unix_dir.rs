@@ -9,7 +9,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     os::unix::net::UnixStream as StdUnixStream,
-    path::{self, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 use mycelium_wire::NodeName;
@@ -97,7 +97,7 @@ impl UnixDir {
         name: &NodeName,
     ) -> Result<(Self, UnixListener), UnixDirError> {
         // Peers are told of it, and may have another working directory.
-        let dir = &path::absolute(dir).map_err(failed("find", dir))?;
+        let dir = &place_of(dir).map_err(failed("find", dir))?;
         if dir.to_str().is_none() {
             return Err(UnixDirError::NotUtf8 { dir: dir.clone() });
         }
@@ -126,6 +126,16 @@ impl Drop for UnixDir {
         // Nothing is to be done about a socket that is gone already.
         let _ = fs::remove_file(&self.socket);
     }
+}
+
+/// Where a directory is that need not be there yet, by the shortest path; a link in its own place
+/// is not followed.
+fn place_of(dir: &Path) -> io::Result<PathBuf> {
+    let Some(name) = dir.file_name() else {
+        return fs::canonicalize(dir);
+    };
+    let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
+    Ok(fs::canonicalize(above.unwrap_or(Path::new(".")))?.join(name))
 }
 
 fn check_length(socket: &Path) -> Result<(), UnixDirError> {

@@ -313,28 +313,32 @@ fn bindings_that_come_and_go_never_mix_up_their_counts() {
 }
 
 #[test]
-fn a_ref_that_is_found_again_finds_the_window_as_it_was_left() {
+fn a_ref_that_is_found_again_waits_for_what_was_sent_before() {
     watched(async {
-        let pair = Pair::start().await;
-        let (actor, mut gate) = gated::<Tick>();
-        let stuck = pair.serve_with("stuck", capacity(16), actor).await;
-        let (window, _) = fill(&stuck, 0, Tick::number);
-        assert_eq!(window, 16);
-        drop(stuck);
-        for _ in 0..5 {
+        for sent in [1, 16] {
+            let pair = Pair::start().await;
+            let (actor, mut gate) = gated::<Tick>();
+            let stuck = pair.serve_with("stuck", capacity(16), actor).await;
+            for sequence in 0..sent {
+                let accepted = stuck.try_send(Tick::number(sequence));
+                accepted.expect("there is room");
+            }
+            drop(stuck);
+            for _ in 0..5 {
+                let again = find::<Tick>(&pair.client, "stuck").await;
+                let refused = again.try_send(Tick::number(666));
+                assert!(matches!(refused, Err(SendError::Full(_))), "{refused:?}");
+            }
             let again = find::<Tick>(&pair.client, "stuck").await;
-            let refused = again.try_send(Tick::number(666));
-            assert!(matches!(refused, Err(SendError::Full(_))), "{refused:?}");
+            let mut waiting = Box::pin(again.send(Tick::number(sent)));
+            assert!(poll_once(&mut waiting).await.is_none());
+            gate.open();
+            waiting.await.expect("the actor lives");
+            for sequence in 0..=sent {
+                assert_eq!(gate.next().await, Tick::number(sequence));
+            }
+            pair.shutdown().await;
         }
-        let again = find::<Tick>(&pair.client, "stuck").await;
-        let mut waiting = Box::pin(again.send(Tick::number(window)));
-        assert!(poll_once(&mut waiting).await.is_none());
-        gate.open();
-        waiting.await.expect("the actor lives");
-        for sequence in 0..=window {
-            assert_eq!(gate.next().await, Tick::number(sequence));
-        }
-        pair.shutdown().await;
     });
 }
 
