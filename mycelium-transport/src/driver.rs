@@ -3,6 +3,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use bytes::BytesMut;
 use mycelium_core::{Inbound, Link, Node};
 use mycelium_wire::{CloseReason, Event, ReceiveHalf};
 use tokio::{select, task::coop, time};
@@ -16,6 +17,9 @@ use crate::{
 
 /// How long the last bytes of a connection may take to leave.
 const FAREWELL: Duration = Duration::from_millis(2_500);
+
+/// What is read at a time, to be thrown away, of a peer that was told goodbye.
+const LINGER_BYTES: usize = 4_096;
 
 /// How a connection ended.
 pub(crate) enum Ending {
@@ -78,7 +82,9 @@ pub(crate) async fn drive(node: &Node, joined: Joined) -> Ending {
 
     let has_left = say_goodbye(&link, generation, &ending)
         && time::timeout(FAREWELL, &mut writing).await.is_ok();
-    if !has_left {
+    if has_left {
+        let _ = time::timeout(FAREWELL, linger(&socket)).await;
+    } else {
         // A peer that does not read its last bytes is not waited for longer.
         writing.abort();
         // It holds the socket until it has ended.
@@ -90,6 +96,17 @@ pub(crate) async fn drive(node: &Node, joined: Joined) -> Ending {
         Ending::Lost(error) => tracing::debug!(peer = %link.peer(), %error, "a link was lost"),
     }
     ending
+}
+
+/// Waits until the peer has read everything and hung up: a TCP socket that is closed while the peer
+/// still writes is reset, and what it has not read is lost with it.
+async fn linger(socket: &Socket) {
+    socket.end_writing();
+    let mut unread = BytesMut::with_capacity(LINGER_BYTES);
+    while matches!(socket.read(&mut unread).await, Ok(1..)) {
+        unread.clear();
+        coop::consume_budget().await;
+    }
 }
 
 /// Appends the last frame, where the peer has not sent its own already.
