@@ -8,7 +8,7 @@ mod place;
 #[path = "market_data/report.rs"]
 mod report;
 
-use std::{env, fs, path::Path, process::Output, thread};
+use std::{env, fs, path::Path, process::Output};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -293,29 +293,6 @@ fn a_hangup_that_was_to_be_ignored_is_ignored() {
     let (code, stderr) = job.finish();
     assert_eq!(code, Some(143), "{stderr}");
     assert!(stderr.contains("SIGTERM: drained"), "{stderr}");
-}
-
-/// What was on its way was thrown away when the wish to stop came after the end of the feed.
-#[test]
-fn a_wish_to_stop_after_the_end_of_the_feed_lets_the_rest_arrive() {
-    let place = Place::new();
-    let mut job = place.start(&["--rate", "1000", "--events", "2000", "--json", "out.json"]);
-    job.wait_for_progress();
-    let [feed, strategy] = ["feed", "strategy"].map(|role| job.child_with_role(role));
-    signal(strategy, Signal::STOP);
-    while role_of(feed).is_some() {
-        thread::yield_now();
-    }
-    signal(job.launcher.id(), Signal::INT);
-    job.wait_for_line(|line| line.contains("draining after Ctrl-C"));
-    signal(strategy, Signal::CONT);
-    let (code, stderr) = job.finish();
-    assert_eq!(code, Some(130), "{stderr}");
-    assert!(stderr.contains("drained"), "{stderr}");
-    let report = place.json("out.json");
-    assert_eq!(report["sent"], 2_000);
-    assert_whole(&report);
-    place.assert_clean();
 }
 
 #[test]
