@@ -6,7 +6,8 @@
 
 use std::{fs::Permissions, os::unix::fs::PermissionsExt, time::Duration};
 
-use mycelium::{Transport, prelude::*};
+use mycelium::{NodeBuilder, Transport, prelude::*};
+use mycelium_testkit::certificates::Authority;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -111,9 +112,29 @@ impl Linked {
         let private = Permissions::from_mode(0o700);
         let dir = tempfile::Builder::new().permissions(private).tempdir();
         let dir = dir.expect("the system has room for a directory");
+        Self::with(transport, dir, |_, builder| builder).await
+    }
+
+    /// Starts both and links them over TCP under mutual TLS.
+    ///
+    /// # Panics
+    ///
+    /// When the sockets cannot be made.
+    pub async fn start_tls() -> Self {
+        let ca = Authority::new("benches");
+        let dir = tempfile::tempdir().expect("the system has room for a directory");
+        let secret = |name: &str, builder: NodeBuilder| builder.tls(ca.node(name).config(&ca));
+        Self::with(Transport::Tcp, dir, secret).await
+    }
+
+    async fn with(
+        transport: Transport,
+        dir: TempDir,
+        finish: impl Fn(&str, NodeBuilder) -> NodeBuilder,
+    ) -> Self {
         let node = |name: &str| {
             let builder = Node::builder(name).transport(transport);
-            builder.unix(dir.path()).tcp("127.0.0.1:0")
+            finish(name, builder.unix(dir.path()).tcp("127.0.0.1:0"))
         };
         let server = node("server").start().await.expect("the sockets are free");
         let address = server.addresses().remove(0);

@@ -1,6 +1,6 @@
 //! Messages and asks between two nodes over Unix sockets and TCP, beside bytes of the same size
-//! that two tasks send each other by hand. Both nodes share one runtime with two workers; closed
-//! loop.
+//! that two tasks send each other by hand, and over TCP under mutual TLS. Both nodes share one
+//! runtime with two workers; closed loop.
 
 use std::time::{Duration, Instant};
 
@@ -36,16 +36,17 @@ fn links(criterion: &mut Criterion) {
 
 fn one_way(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, transport: Transport) {
     group.bench_function("mycelium", |bencher| {
-        bencher.to_async(runtime).iter_custom(async |ticks| {
-            let linked = Linked::start(transport).await;
-            let counter = linked.counter().await;
-            let start = Instant::now();
-            send_and_count(&counter, ticks).await;
-            let taken = start.elapsed();
-            linked.shutdown().await;
-            taken
-        });
+        bencher
+            .to_async(runtime)
+            .iter_custom(async |ticks| count_ticks(Linked::start(transport).await, ticks).await);
     });
+    if transport == Transport::Tcp {
+        group.bench_function("mycelium_tls", |bencher| {
+            bencher
+                .to_async(runtime)
+                .iter_custom(async |ticks| count_ticks(Linked::start_tls().await, ticks).await);
+        });
+    }
     group.bench_function("by_hand_coalesced", |bencher| {
         bencher.to_async(runtime).iter_custom(async |frames| {
             if transport == Transport::Tcp {
@@ -60,19 +61,17 @@ fn one_way(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, transpor
 
 fn round_trip(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, transport: Transport) {
     group.bench_function("mycelium", |bencher| {
-        bencher.to_async(runtime).iter_custom(async |asks| {
-            let linked = Linked::start(transport).await;
-            let counter = linked.counter().await;
-            let start = Instant::now();
-            for _ in 0..asks {
-                let total = counter.ask(Count::Total).await;
-                total.expect("the counter answers");
-            }
-            let taken = start.elapsed();
-            linked.shutdown().await;
-            taken
-        });
+        bencher
+            .to_async(runtime)
+            .iter_custom(async |asks| ask_for_totals(Linked::start(transport).await, asks).await);
     });
+    if transport == Transport::Tcp {
+        group.bench_function("mycelium_tls", |bencher| {
+            bencher
+                .to_async(runtime)
+                .iter_custom(async |asks| ask_for_totals(Linked::start_tls().await, asks).await);
+        });
+    }
     group.bench_function("by_hand", |bencher| {
         bencher.to_async(runtime).iter_custom(async |trips| {
             if transport == Transport::Tcp {
@@ -83,6 +82,29 @@ fn round_trip(group: &mut BenchmarkGroup<'_, WallTime>, runtime: &Runtime, trans
             bounce(near, far, trips).await
         });
     });
+}
+
+/// How long so many ticks take, from the first to the count of them all.
+async fn count_ticks(linked: Linked, ticks: u64) -> Duration {
+    let counter = linked.counter().await;
+    let start = Instant::now();
+    send_and_count(&counter, ticks).await;
+    let taken = start.elapsed();
+    linked.shutdown().await;
+    taken
+}
+
+/// How long so many asks take, one after the other.
+async fn ask_for_totals(linked: Linked, asks: u64) -> Duration {
+    let counter = linked.counter().await;
+    let start = Instant::now();
+    for _ in 0..asks {
+        let total = counter.ask(Count::Total).await;
+        total.expect("the counter answers");
+    }
+    let taken = start.elapsed();
+    linked.shutdown().await;
+    taken
 }
 
 async fn tcp_pair() -> (TcpStream, TcpStream) {

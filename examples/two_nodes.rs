@@ -1,7 +1,7 @@
 //! Two nodes linked by TCP, and a ref that travels from one to the other. Run: `cargo run --bin two_nodes`
 //!
 //! Both run in this process to keep the example short; the code is the same for two hosts' worth
-//! of processes (TCP is loopback only so far).
+//! of processes (beyond loopback with `.tls(..)` on both).
 
 use std::{error::Error, time::Duration};
 

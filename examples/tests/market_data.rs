@@ -8,7 +8,7 @@ mod place;
 #[path = "market_data/report.rs"]
 mod report;
 
-use std::{env, fs, path::Path, process::Output};
+use std::{env, fs, path::Path, process::Output, thread};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -295,6 +295,32 @@ fn a_hangup_that_was_to_be_ignored_is_ignored() {
     assert!(stderr.contains("SIGTERM: drained"), "{stderr}");
 }
 
+/// What was on its way was thrown away when the wish to stop came after the end of the feed.
+///
+/// There are fewer events than the strategy's window takes: the feed ends though nothing is read.
+#[test]
+fn a_wish_to_stop_after_the_end_of_the_feed_lets_the_rest_arrive() {
+    let place = Place::new();
+    let mut job = place.start(&["--rate", "400", "--events", "800", "--json", "out.json"]);
+    // By then the first question has its answer.
+    job.wait_for_line(|line| handled_by_strategy(line) >= Some(150));
+    let [feed, strategy] = ["feed", "strategy"].map(|role| job.child_with_role(role));
+    signal(strategy, Signal::STOP);
+    while role_of(feed).is_some() {
+        thread::yield_now();
+    }
+    signal(job.launcher.id(), Signal::INT);
+    job.wait_for_line(|line| line.contains("draining after Ctrl-C"));
+    signal(strategy, Signal::CONT);
+    let (code, stderr) = job.finish();
+    assert_eq!(code, Some(130), "{stderr}");
+    assert!(stderr.contains("drained"), "{stderr}");
+    let report = place.json("out.json");
+    assert_eq!(report["sent"], 800);
+    assert_whole(&report);
+    place.assert_clean();
+}
+
 #[test]
 fn a_child_that_does_not_end_is_killed() {
     let place = Place::new();
@@ -322,6 +348,13 @@ fn children_die_with_a_killed_launcher_and_the_next_one_clears_its_place() {
     assert_eq!(place.folders_left().len(), 1);
     assert_success(&place.run(&["--events", "100", "--rate", "max"]));
     place.assert_clean();
+}
+
+/// What a line of progress says of the strategy.
+fn handled_by_strategy(line: &str) -> Option<u64> {
+    let (_, rest) = line.split_once("strategy ")?;
+    let end = rest.find(|c: char| !c.is_ascii_digit());
+    rest[..end.unwrap_or(rest.len())].parse().ok()
 }
 
 fn assert_success(output: &Output) {

@@ -68,6 +68,9 @@ pub trait Actor: Sized + Send + 'static {
     ///
     /// The archive has been validated and is read in place, without a copy or an allocation. The
     /// default decodes it and calls [`handle`](Self::handle).
+    ///
+    /// A message of an older type that `Self::Message` accepts does not come here: it is decoded,
+    /// converted, and given to [`handle`](Self::handle).
     fn handle_archived(
         &mut self,
         message: Archived<Self::Message>,

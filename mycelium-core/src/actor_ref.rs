@@ -22,6 +22,7 @@ use crate::{
     ask::ask_blocking,
     block_on::block_on,
     mailbox::{entry::Entry, waiters::Ticket},
+    wait_cycle::Wait,
 };
 
 /// A ref to an actor: the same type whether it lives in this process, on this host or on another.
@@ -97,12 +98,14 @@ impl<M: Message> ActorRef<M> {
     ///
     /// A handler that sends to its own actor, or round a cycle of actors, may wait for room that
     /// only it could make. Use [`try_send`](Self::try_send) or
-    /// [`send_timeout`](Self::send_timeout) there.
+    /// [`send_timeout`](Self::send_timeout) there. A debug build names actors of one node that wait
+    /// for each other, by one `tracing` warning with the whole cycle.
     pub fn send(&self, message: M) -> SendFuture<'_, M> {
         SendFuture {
             to: self,
             entry: Some(Entry::told(message)),
             ticket: None,
+            wait: Wait::watched(),
         }
     }
 
@@ -134,6 +137,7 @@ impl<M: Message> ActorRef<M> {
     /// As [`send`](Self::send).
     pub async fn send_timeout(&self, message: M, timeout: Duration) -> Result<(), SendError<M>> {
         let mut send = self.send(message);
+        send.wait = Wait::unwatched();
         match time::timeout(timeout, &mut send).await {
             Ok(done) => done,
             Err(_elapsed) => Err(SendError::Timeout(send.give_back())),
@@ -172,6 +176,11 @@ impl<M: Message> ActorRef<M> {
     /// # Panics
     ///
     /// Where it is awaited outside a tokio runtime with timers.
+    ///
+    /// # Deadlocks
+    ///
+    /// A handler that asks its own actor, or round a cycle of actors, waits until its time is up. A
+    /// debug build names the cycle, as for [`send`](Self::send).
     ///
     /// # Cancel safety
     ///
@@ -240,7 +249,7 @@ impl<M: Message> ActorRef<M> {
     ///
     /// # Errors
     ///
-    /// [`WatchError::NotLocal`] for an actor of another node.
+    /// [`WatchError`] where this node cannot hear of the end of an actor of another.
     ///
     /// # Cancel safety
     ///
@@ -274,7 +283,7 @@ impl<M: Message> ActorRef<M> {
     pub async fn ended(&self) -> Result<StopReason, WatchError> {
         match self {
             Self::Local(local) => Ok(local.ended().await),
-            Self::Unix(_) | Self::Tcp(_) => Err(WatchError::NotLocal),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.ended().await,
         }
     }
 
@@ -356,6 +365,7 @@ pub struct SendFuture<'a, M: Message> {
     entry: Option<Entry<M>>,
     /// Our place among those who wait for room.
     ticket: Option<Ticket>,
+    wait: Wait,
 }
 
 impl<M: Message> SendFuture<'_, M> {
@@ -378,7 +388,12 @@ impl<M: Message> Future for SendFuture<'_, M> {
         // A loop of sends with room must let timers and other tasks of its worker run.
         ready!(pin!(coop::consume_budget()).poll(cx));
         let this = self.get_mut();
-        this.to.poll_send(&mut this.entry, &mut this.ticket, cx)
+        let sent = this.to.poll_send(&mut this.entry, &mut this.ticket, cx);
+        match sent {
+            Poll::Pending => this.wait.for_room(this.to),
+            Poll::Ready(_) => this.wait.end(),
+        }
+        sent
     }
 }
 

@@ -27,6 +27,11 @@ impl<M> Archived<M> {
         }
     }
 
+    /// Whether an older type was sent, of which decoding makes an `M`.
+    pub(crate) fn is_converted(&self) -> bool {
+        self.codec.is_converting
+    }
+
     /// The size of the archive.
     pub fn size_bytes(&self) -> usize {
         self.frame.len()

@@ -25,6 +25,7 @@ use crate::{
     },
     reply_slot::{NoAnswer, Outcome, Slot},
     timer::from_now,
+    wait_cycle::Wait,
 };
 
 /// How long an ask may take whose asker named no time, on a node that was told nothing else.
@@ -83,6 +84,7 @@ struct Question<'a, M: Message, R: Send + 'static> {
     ticket: Option<Ticket>,
     /// Until the outcome is taken.
     slot: Option<Arc<Slot<R>>>,
+    wait: Wait,
 }
 
 impl<'a, M: Message, R: Send + 'static> Ask<'a, M, R> {
@@ -134,6 +136,7 @@ impl<'a, M: Message, R: Send + 'static> Question<'a, M, R> {
             entry: Some(entry),
             ticket: None,
             slot: Some(slot),
+            wait: Wait::watched(),
         }
     }
 
@@ -144,22 +147,32 @@ impl<'a, M: Message, R: Send + 'static> Question<'a, M, R> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, AskError<M>>> {
-        if self.entry.is_some()
-            && let Err(refused) = ready!(self.to.poll_send(&mut self.entry, &mut self.ticket, cx))
-        {
-            return Poll::Ready(Err(AskError::NotSent(refused)));
+        if self.entry.is_some() {
+            let Poll::Ready(sent) = self.to.poll_send(&mut self.entry, &mut self.ticket, cx) else {
+                self.wait.for_room(self.to);
+                return Poll::Pending;
+            };
+            self.wait.end();
+            if let Err(refused) = sent {
+                return Poll::Ready(Err(AskError::NotSent(refused)));
+            }
         }
         let slot = self
             .slot
             .as_ref()
             .expect("an ask is not polled after it is ready");
-        let outcome = ready!(slot.poll(cx));
+        let Poll::Ready(outcome) = slot.poll(cx) else {
+            self.wait.for_answer(self.to, || Arc::clone(slot) as _);
+            return Poll::Pending;
+        };
+        self.wait.end();
         self.slot = None;
         Poll::Ready(explain(outcome))
     }
 
     /// Leaves the line and the slot: a message that has not been handled yet is skipped.
     fn give_up(&mut self) {
+        self.wait.end();
         if self.ticket.is_some() {
             self.to.leave_line(&mut self.ticket);
         }

@@ -25,8 +25,8 @@ use self::{
     phase::{Phase, Signal, Wake},
 };
 use crate::{
-    Message, Node, StopReason,
-    mailbox::{Mailbox, local::Found},
+    Bounds, Message, Node, StopReason,
+    mailbox::{Mailbox, entry::Entry, local::Found},
     sync::{Mutex, OwnerWaker},
 };
 
@@ -40,11 +40,20 @@ pub(crate) struct Cell<M, O: ?Sized> {
     pub(crate) owner: Mutex<O>,
 }
 
+/// What an actor is, for people: its type and that of its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kind {
+    pub(crate) actor: &'static str,
+    pub(crate) message: &'static str,
+}
+
 /// The part of a cell that senders touch.
 pub(crate) struct Front<M> {
     pub(crate) id: ActorId,
     /// Of the node it lives on.
     pub(crate) incarnation: u128,
+    /// The actor's type, for people.
+    actor_type: &'static str,
     pub(crate) phase: Phase,
     pub(crate) mailbox: Mailbox<M>,
     pub(crate) waker: OwnerWaker,
@@ -59,18 +68,27 @@ impl<M> Front<M> {
     pub(crate) fn new(
         id: ActorId,
         incarnation: u128,
+        actor_type: &'static str,
         capacity_messages: usize,
         ask_timeout: Duration,
     ) -> Self {
         Self {
             id,
             incarnation,
+            actor_type,
             phase: Phase::new(),
             mailbox: Mailbox::new(capacity_messages),
             waker: OwnerWaker::default(),
             exit: Exit::default(),
             ask_timeout_ms: u32::try_from(ask_timeout.as_millis()).unwrap_or(u32::MAX),
             ending: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        Kind {
+            actor: self.actor_type,
+            message: type_name::<M>(),
         }
     }
 
@@ -161,6 +179,10 @@ pub(crate) trait Control: Send + Sync {
     fn stop(&self);
     /// Ends the actor at its next await, without handling what it accepted.
     fn kill(&self);
+    /// How much of its own process may wait in its mailbox.
+    fn bounds(&self) -> Bounds;
+    /// What the actor is.
+    fn kind(&self) -> Kind;
 }
 
 impl<M: Send, O: Send + ?Sized> Control for Cell<M, O> {
@@ -171,6 +193,19 @@ impl<M: Send, O: Send + ?Sized> Control for Cell<M, O> {
 
     fn kill(&self) {
         self.end_now(StopReason::Killed);
+    }
+
+    fn bounds(&self) -> Bounds {
+        let local_messages = self.mailbox().local.capacity_messages() as u64;
+        Bounds {
+            local_messages,
+            local_bytes: local_messages.saturating_mul(size_of::<Entry<M>>() as u64),
+            ..Bounds::default()
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        self.front.kind()
     }
 }
 

@@ -7,12 +7,12 @@ use std::{
 };
 
 use futures_core::Stream;
-use mycelium_wire::ActorId;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    Actor, ActorRef, Attachment, LocalRef, Message, Node, SpawnOptions, StopReason, Timer,
-    TooMuchWork, WatchError, beside::run_beside, blocking::Blocking, cell::Control, watch::Watches,
+    Actor, ActorRef, Attachment, LocalRef, Message, Node, SpawnOptions, StopReason, Terminated,
+    Timer, TooMuchWork, WatchError, beside::run_beside, blocking::Blocking, cell::Control,
+    watch::Watches,
 };
 
 /// The actor's view of itself and its node.
@@ -86,17 +86,27 @@ impl<A: Actor> Context<A> {
     /// Asks to be told by [`Actor::terminated`], once, when `actor` is gone for good, after the
     /// last message it sent; at once if it is. Watching it again changes nothing.
     ///
+    /// An actor of another node is gone as well when its node is down. One that ended while the link
+    /// was lost is told of as `NoSuchActor`: its node has forgotten why.
+    ///
     /// # Errors
     ///
-    /// [`WatchError::NotLocal`] for an actor of another node.
+    /// [`WatchError`] where this node cannot hear of the actor's end.
     pub fn watch<M: Message>(&mut self, actor: &ActorRef<M>) -> Result<(), WatchError> {
-        match actor {
-            ActorRef::Local(actor) => self.watches.watch(&self.me, actor),
-            // It came home in a message, and was gone by then.
-            ActorRef::Unix(remote) | ActorRef::Tcp(remote) if remote.is_gone_from(&self.node) => {
-                self.watches.miss(&self.me, actor.id());
+        let remote = match actor {
+            ActorRef::Local(actor) => {
+                self.watches.watch(&self.me, actor);
+                return Ok(());
             }
-            _ => return Err(WatchError::NotLocal),
+            ActorRef::Unix(remote) | ActorRef::Tcp(remote) => remote,
+        };
+        match remote.watchable()? {
+            Ok(remote) => self.watches.watch_remote(&self.me, &self.node, remote),
+            Err(reason) => {
+                let from = (&self.node, &remote.actor().node);
+                let identity = actor.identity();
+                self.watches.miss(&self.me, identity, from, &reason);
+            }
         }
         Ok(())
     }
@@ -104,9 +114,7 @@ impl<A: Actor> Context<A> {
     /// Takes a watch back: there will be no notice, even where it is on its way. Says whether
     /// there was one.
     pub fn unwatch<M: Message>(&mut self, actor: &ActorRef<M>) -> bool {
-        // Actors of other nodes may have the same id.
-        actor.identity() == (self.node.id().incarnation(), actor.id())
-            && self.watches.unwatch(actor.id())
+        self.watches.unwatch(actor.identity())
     }
 
     /// Sends this actor a message after a while; it waits for room like any other.
@@ -299,8 +307,8 @@ impl<A: Actor> Context<A> {
     }
 
     /// A notice is told only where its watch still stands, and ends it.
-    pub(crate) fn take_watch(&mut self, actor: ActorId) -> bool {
-        self.watches.unwatch(actor)
+    pub(crate) fn take_watch(&mut self, notice: &Terminated) -> bool {
+        self.watches.unwatch(notice.identity())
     }
 }
 

@@ -3,7 +3,7 @@
 use mycelium_wire::ActorId;
 use tokio::sync::broadcast;
 
-use crate::StopReason;
+use crate::{DeadLetterCounts, StopReason, stats::DeadLetterCounters};
 
 /// How many notices a slow reader of [`DeadLetters`] may be behind before it misses some.
 const BACKLOG_NOTICES: usize = 1_024;
@@ -83,15 +83,25 @@ impl DeadLetters {
 }
 
 /// The writing end, on the node.
-pub(crate) struct DeadLetterOffice(broadcast::Sender<DeadLetter>);
+pub(crate) struct DeadLetterOffice {
+    letters: broadcast::Sender<DeadLetter>,
+    counters: DeadLetterCounters,
+}
 
 impl DeadLetterOffice {
     pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(BACKLOG_NOTICES))
+        Self {
+            letters: broadcast::Sender::new(BACKLOG_NOTICES),
+            counters: DeadLetterCounters::default(),
+        }
     }
 
     pub(crate) fn subscribe(&self) -> DeadLetters {
-        DeadLetters(self.0.subscribe())
+        DeadLetters(self.letters.subscribe())
+    }
+
+    pub(crate) fn counts(&self) -> DeadLetterCounts {
+        self.counters.counts()
     }
 
     pub(crate) fn report(&self, letter: DeadLetter) {
@@ -102,7 +112,8 @@ impl DeadLetterOffice {
             reason = %letter.reason,
             "an actor ended with messages it had not handled"
         );
+        self.counters.add(&letter.reason, letter.count);
         // Nobody listening is fine: the warning is out.
-        let _ = self.0.send(letter);
+        let _ = self.letters.send(letter);
     }
 }

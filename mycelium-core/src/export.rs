@@ -6,9 +6,11 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use mycelium_wire::{ActorId, Bind, Codec, EndReason, ExportKey, NodeId, Resolved, Wire};
+use mycelium_wire::{Accepted, ActorId, Bind, Codec, EndReason, ExportKey, NodeId, Resolved, Wire};
 
-use crate::{LocalRef, Message, inbound::InboundQueue, mailbox::frames::FrameQueue, sync::Mutex};
+use crate::{
+    Bounds, LocalRef, Message, inbound::InboundQueue, mailbox::frames::FrameQueue, sync::Mutex,
+};
 
 /// The most actors of one node that others may reach.
 const LIMIT: usize = 65_536;
@@ -48,6 +50,7 @@ impl Exports {
             key: ExportKey::from_u64(rand::random()),
             fingerprint: M::FINGERPRINT,
             capacity_messages: u32::try_from(actor.capacity_messages()).unwrap_or(u32::MAX),
+            also_takes: M::ACCEPTS.iter().map(Accepted::fingerprint).collect(),
             type_name: M::NAME.into(),
         };
         let exported = Box::new(Export {
@@ -90,7 +93,7 @@ impl Exports {
     }
 
     /// The queue for the frames of this peer, with the capacity of the actor's mailbox, if the peer
-    /// showed the key and sends the right type.
+    /// showed the key and sends a type that the actor takes.
     ///
     /// A peer finds its queue again for as long as frames lie in it, so that what it sends by a
     /// later connection or link stays behind what it sent before.
@@ -104,12 +107,28 @@ impl Exports {
             .get_mut(&bind.actor)
             .filter(|entry| entry.resolved.key == bind.key);
         let entry = entry.ok_or(EndReason::NoSuchActor)?;
-        if entry.resolved.fingerprint != bind.fingerprint {
+        if !entry.resolved.takes(bind.fingerprint) {
             return Err(EndReason::WrongType {
                 found: entry.resolved.type_name.clone(),
             });
         }
         Ok((entry.queue(peer), entry.resolved.capacity_messages))
+    }
+
+    /// The queue for the frames of this peer, if it has bound the actor.
+    pub(crate) fn queue_of(&self, actor: ActorId, peer: &NodeId) -> Option<Arc<dyn InboundQueue>> {
+        let entries = self.entries.lock();
+        let mut queues = entries.get(&actor)?.queues.iter();
+        queues.find(|(of, _)| of == peer)?.1.upgrade()
+    }
+
+    /// How much of peers may wait in the queues of the actors.
+    pub(crate) fn bounds(&self) -> Bounds {
+        let entries = self.entries.lock();
+        let queues = entries.values().flat_map(|entry| &entry.queues);
+        let queues: Vec<_> = queues.filter_map(|(_, queue)| queue.upgrade()).collect();
+        drop(entries);
+        queues.iter().map(|queue| queue.bounds()).sum()
     }
 
     /// Whether the actor is reachable by another key than the one that was shown.

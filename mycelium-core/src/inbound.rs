@@ -8,13 +8,14 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use bytes::Bytes;
 use mycelium_wire::{
     Bind, BindingId, CloseReason, Credit, EndReason, Frame, Resolved, Window, frame_bytes,
 };
 
 use self::payloads::Payloads;
 use crate::{
-    Node,
+    Bounds, Node, Terminated,
     link::{DecodePorts, InboundBinding, Link},
     mailbox::{
         frames::{Origin, QueuedFrame},
@@ -47,6 +48,18 @@ pub(crate) trait InboundQueue: Send + Sync {
 
     /// Puts frames in, and leaves `staged` empty.
     fn push(&self, staged: &mut VecDeque<QueuedFrame>);
+
+    /// An actor of the peer that the queue's actor watches is gone: what it sent lies here.
+    fn tell(&self, terminated: Terminated);
+
+    /// Nobody waits for this message any more.
+    fn cancel(&self, epoch: Epoch, sequence: u32);
+
+    /// Tells the peer what was taken of a binding and not reported yet.
+    fn report(&self, epoch: Epoch);
+
+    /// How much of its peer may wait here.
+    fn bounds(&self) -> Bounds;
 
     /// What the peer has been told of a binding.
     fn reported(&self, epoch: Epoch) -> Credit;
@@ -174,7 +187,11 @@ impl Inbound {
         let ports = self.ports();
         let bound = Bound {
             queue,
-            origin: Arc::new(Origin { epoch, ports }),
+            origin: Arc::new(Origin {
+                epoch,
+                ports,
+                fingerprint: bind.fingerprint,
+            }),
             window,
             received_messages: 0,
             received_bytes: 0,
@@ -188,21 +205,44 @@ impl Inbound {
     /// A message arrived; it is staged until [`flush`](Self::flush), or refused there with its
     /// binding.
     pub fn message(&mut self, binding: BindingId, frame: Frame<'_>) {
-        let charged = frame_bytes(frame.payload().len());
-        let charged_bytes = u32::try_from(charged).expect("a frame is shorter than 4 GiB");
-        let Some(bound) = self.bindings.get_mut(&binding) else {
-            let refused = self.refused.entry(binding).or_default();
-            refused.credit.refused += 1;
-            refused.credit.returned_bytes += u64::from(charged_bytes);
-            if !mem::replace(&mut refused.is_touched, true) {
-                self.touched.push(binding);
+        let charged_bytes = charge_of(frame.payload());
+        let sequence = frame.header().sequence;
+        match self.touch(binding) {
+            Some(bound) => {
+                let payload = bound.keep(frame);
+                bound.stage(sequence, payload, charged_bytes);
             }
-            return;
-        };
+            None => self.refuse(binding, charged_bytes),
+        }
+    }
+
+    /// As [`message`](Self::message), for one that arrived in fragments.
+    pub fn long_message(&mut self, binding: BindingId, sequence: u32, archive: Bytes) {
+        let charged_bytes = charge_of(&archive);
+        match self.touch(binding) {
+            Some(bound) => bound.stage(sequence, archive, charged_bytes),
+            None => self.refuse(binding, charged_bytes),
+        }
+    }
+
+    /// The binding that a message came through, noted to be flushed.
+    fn touch(&mut self, binding: BindingId) -> Option<&mut Bound> {
+        let bound = self.bindings.get_mut(&binding)?;
         if bound.staged.is_empty() {
             self.touched.push(binding);
         }
-        bound.stage(frame, charged_bytes);
+        Some(bound)
+    }
+
+    /// A message came through a binding that was refused.
+    #[cold]
+    fn refuse(&mut self, binding: BindingId, charged_bytes: u32) {
+        let refused = self.refused.entry(binding).or_default();
+        refused.credit.refused += 1;
+        refused.credit.returned_bytes += u64::from(charged_bytes);
+        if !mem::replace(&mut refused.is_touched, true) {
+            self.touched.push(binding);
+        }
     }
 
     /// What answers to asks of this node are decoded with.
@@ -242,6 +282,24 @@ impl Inbound {
     pub fn kill(&mut self, binding: BindingId) {
         if let Some(bound) = self.bindings.get(&binding) {
             bound.queue.kill();
+        }
+    }
+
+    /// Nobody waits for the answer to this message any more: it is skipped where its handling has
+    /// not begun.
+    pub fn cancel(&mut self, binding: BindingId, sequence: u32) {
+        self.flush_staged();
+        if let Some(bound) = self.bindings.get(&binding) {
+            bound.queue.cancel(bound.origin.epoch, sequence);
+        }
+    }
+
+    /// The peer is there: tells it of each binding what was taken and not reported yet. Costs two
+    /// locks for each binding.
+    pub fn report(&mut self) {
+        self.flush_staged();
+        for bound in self.bindings.values() {
+            bound.queue.report(bound.origin.epoch);
         }
     }
 
@@ -301,19 +359,28 @@ impl Inbound {
     }
 }
 
+/// What the window of a binding is charged for an archive.
+fn charge_of(archive: &[u8]) -> u32 {
+    u32::try_from(frame_bytes(archive.len())).expect("a frame is shorter than 4 GiB")
+}
+
 impl Bound {
     /// A small payload is copied; a larger one stays a slice of the receive buffer.
-    fn stage(&mut self, frame: Frame<'_>, charged_bytes: u32) {
-        let payload = if frame.payload().len() > COPIED_PAYLOAD_BYTES {
+    fn keep(&mut self, frame: Frame<'_>) -> Bytes {
+        if frame.payload().len() > COPIED_PAYLOAD_BYTES {
             frame.detach()
         } else {
             self.payloads.keep(frame.payload())
-        };
+        }
+    }
+
+    fn stage(&mut self, sequence: u32, payload: Bytes, charged_bytes: u32) {
         self.received_messages += 1;
         self.received_bytes += u64::from(charged_bytes);
         self.staged.push_back(QueuedFrame {
             payload,
             charged_bytes,
+            sequence,
             origin: Arc::clone(&self.origin),
         });
     }

@@ -15,6 +15,7 @@ mod bell;
 mod beside;
 mod block_on;
 mod blocking;
+mod bounds;
 mod builder;
 mod cell;
 mod context;
@@ -24,6 +25,7 @@ mod extensions;
 mod inbound;
 mod inbox;
 mod link;
+mod link_event;
 mod local_ref;
 mod mailbox;
 mod message;
@@ -37,11 +39,14 @@ mod reply_slot;
 mod reply_to;
 mod send_error;
 mod spawn;
+mod stats;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timer;
+mod wait_cycle;
 mod watch;
+mod watchdog;
 
 pub use crate::{
     actor::{Actor, ActorError, ActorResult, StopReason},
@@ -50,6 +55,7 @@ pub use crate::{
     ask::{Ask, AskError},
     attachment::Attachment,
     blocking::TooMuchWork,
+    bounds::Bounds,
     builder::{NodeBuilder, Plugin, PluginError, StartError, Starting},
     context::Context,
     dead_letter::{DeadLetter, DeadLetterNotice, DeadLetters},
@@ -58,8 +64,10 @@ pub use crate::{
     inbound::Inbound,
     inbox::Inbox,
     link::{
-        DecodePorts, Encode, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal, LinkStats,
+        DecodePorts, Encode, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal, LinkState,
+        LinkStats, Purpose,
     },
+    link_event::{LinkEvent, LinkEvents, LinkNotice},
     local_ref::LocalRef,
     message::Message,
     node::{NameTable, Names, Node, ShutdownTimeout},
@@ -69,6 +77,7 @@ pub use crate::{
     reply_to::ReplyTo,
     send_error::SendError,
     spawn::SpawnOptions,
+    stats::{DeadLetterCounts, NodeStats},
     timer::Timer,
     watch::{Terminated, WatchError},
 };

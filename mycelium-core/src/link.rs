@@ -6,17 +6,18 @@
 
 use std::{
     future::Future,
+    ops::AddAssign,
     pin::Pin,
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use mycelium_wire::{
-    BindingId, CloseReason, Credit, Encoder, EndReason, NodeId, ReplyFailure, Resolved, Window,
-    WireError,
+    BindingId, CloseReason, Credit, Encoder, EndReason, NodeId, ReplyFailure, Resolved, Totals,
+    Window, WireError,
 };
 
-use crate::{Node, Remote, ask::DEFAULT_TIMEOUT};
+use crate::{Bounds, Node, Remote, ask::DEFAULT_TIMEOUT};
 
 /// What a link is made of; a ref's variant tells it to users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,55 @@ pub struct LinkStats {
     pub unknown: u64,
     /// Messages of which the peer has said nothing yet.
     pub in_flight: u64,
+    /// Answers that came when nobody waited for them any more.
+    pub late_replies: u64,
+}
+
+impl From<Totals> for LinkStats {
+    /// Of one connection.
+    fn from(totals: Totals) -> Self {
+        Self {
+            accepted: totals.accepted,
+            confirmed: totals.confirmed,
+            refused: totals.refused,
+            in_flight: totals.in_flight,
+            ..Self::default()
+        }
+    }
+}
+
+impl AddAssign for LinkStats {
+    fn add_assign(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.confirmed += other.confirmed;
+        self.refused += other.refused;
+        self.unknown += other.unknown;
+        self.in_flight += other.in_flight;
+        self.late_replies += other.late_replies;
+    }
+}
+
+/// What a message is sent for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be handled, whoever waits.
+    Tell,
+    /// To be answered: it is cancelled when its asker leaves.
+    Ask,
+}
+
+/// How a link to a peer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkState {
+    /// The peer is heard.
+    Up,
+    /// The peer is silent: it may be busy, stopped, or cut off.
+    Suspected,
+    /// The connection is lost and the peer is awaited.
+    Reconnecting,
+    /// The peer is gone for good; a peer that comes back has another link.
+    Down,
 }
 
 /// Why a link did not take a message, a signal or a question.
@@ -129,7 +179,12 @@ pub trait Link: Send + Sync + 'static {
     /// # Errors
     ///
     /// [`LinkRefusal`]; nothing is left in the buffer then.
-    fn try_send(&self, remote: &Remote, encode: Encode<'_>) -> Result<(), LinkRefusal>;
+    fn try_send(
+        &self,
+        remote: &Remote,
+        purpose: Purpose,
+        encode: Encode<'_>,
+    ) -> Result<(), LinkRefusal>;
 
     /// How long an ask over the link may take whose asker names no time.
     fn ask_timeout(&self) -> Duration {
@@ -147,6 +202,10 @@ pub trait Link: Send + Sync + 'static {
 
     /// Asks the peer to kill the actor; as [`stop`](Self::stop) where the link is dialled again.
     fn kill(&self, remote: &Remote);
+
+    /// Sees to it that the actor's end is heard of, on this connection and every later one:
+    /// [`Remote::end`] and [`Remote::mourn`] are called then.
+    fn watch(&self, remote: &Remote);
 
     /// The last ref of the remote is gone; called once, when it is dropped.
     fn detach(&self, remote: &Remote);
@@ -175,7 +234,8 @@ pub trait Link: Send + Sync + 'static {
     /// Tells the peer that an ask has no answer.
     fn reply_failed(&self, generation: u32, request: u64, failure: &ReplyFailure);
 
-    /// Nobody waits for the answer to an ask any more.
+    /// Nobody waits for the answer to an ask any more: the peer is told, so that a message which
+    /// has not been handled yet is skipped.
     fn forget(&self, request: u64);
 
     /// How many asks wait for an answer over the link; 0 at rest.
@@ -186,6 +246,16 @@ pub trait Link: Send + Sync + 'static {
     /// How many actors of the peer this node is bound to; 0 once no ref to them is left and the
     /// peer has taken all that was sent.
     fn bindings(&self) -> usize;
+
+    /// How the link is.
+    fn state(&self) -> LinkState {
+        LinkState::Up
+    }
+
+    /// How much may wait in the link's own buffers.
+    fn bounds(&self) -> Bounds {
+        Bounds::default()
+    }
 
     /// What became of the messages that went over the link, over all of its connections.
     fn stats(&self) -> LinkStats;

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll, ready},
 };
 
@@ -68,13 +68,7 @@ impl<M: Message> LocalRef<M> {
     ///
     /// Nothing is lost: call it again.
     pub fn ended(&self) -> impl Future<Output = StopReason> + Send + 'static {
-        let (watch, told) = EndWatch::new();
-        self.0.front.exit.tell(Arc::downgrade(&watch) as _);
-        async move {
-            // Held until then: the actor keeps nothing of one that is dropped.
-            let _watch = watch;
-            told.await.expect("an actor's end is told")
-        }
+        EndWatch::wait(|watch| self.0.front.exit.tell(watch))
     }
 
     /// Calls `hook` once, when the actor is gone for good; at once if it is.
@@ -126,12 +120,21 @@ impl<M> fmt::Debug for LocalRef<M> {
 }
 
 /// Someone who waits for an actor's end.
-struct EndWatch(Mutex<Option<oneshot::Sender<StopReason>>>);
+pub(crate) struct EndWatch(Mutex<Option<oneshot::Sender<StopReason>>>);
 
 impl EndWatch {
-    fn new() -> (Arc<Self>, oneshot::Receiver<StopReason>) {
+    /// Waits until the watch that `begin` is given has been told of an end.
+    pub(crate) fn wait(
+        begin: impl FnOnce(Weak<dyn Mourner>),
+    ) -> impl Future<Output = StopReason> + Send + 'static {
         let (tell, told) = oneshot::channel();
-        (Arc::new(Self(Mutex::new(Some(tell)))), told)
+        let watch: Arc<dyn Mourner> = Arc::new(Self(Mutex::new(Some(tell))));
+        begin(Arc::downgrade(&watch));
+        async move {
+            // Held until then: nothing is kept of one that is dropped.
+            let _watch = watch;
+            told.await.expect("an actor's end is told")
+        }
     }
 }
 

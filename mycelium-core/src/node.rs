@@ -1,6 +1,7 @@
 //! [`Node`]: the actors of one process, and the links to other nodes.
 
 use std::{
+    any::type_name,
     collections::HashMap,
     fmt,
     sync::{
@@ -10,22 +11,24 @@ use std::{
     time::Duration,
 };
 
-use mycelium_wire::{ActorId, Codec, NodeId, Resolved, Wire};
+use mycelium_wire::{ActorId, Codec, NodeId, NodeName, Resolved, Wire};
 use tokio::{runtime::Handle, task::AbortHandle, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Actor, ActorRef, Context, DeadLetter, DeadLetters, Extensions, Inbox, Link, LinkKind,
-    LinkRefusal, LocalRef, Message, NodeBuilder, RemoteRef, SpawnOptions, StopReason,
-    TooManyExports,
+    Actor, ActorRef, Bounds, Context, DeadLetter, DeadLetters, Extensions, Inbox, Link, LinkEvent,
+    LinkEvents, LinkKind, LinkRefusal, LinkStats, LocalRef, Message, NodeBuilder, NodeStats,
+    RemoteRef, SpawnOptions, StopReason, TooManyExports,
     cell::{
-        Cell, Control, Front, erase,
+        Cell, Control, Front, Kind, erase,
         owner::{Body, Owned, OwnerTask, step},
     },
     dead_letter::DeadLetterOffice,
     export::Exports,
+    link_event::LinkEventOffice,
     remote::{Remote, RemoteActor},
     sync::Mutex,
+    watchdog,
 };
 
 /// A handle to the node of this process; cheap to clone.
@@ -68,6 +71,8 @@ pub struct Node(Arc<Inner>);
 
 struct Inner {
     id: NodeId,
+    /// Of the nodes that this process ever had.
+    serial: u64,
     runtime: Handle,
     /// How long an ask may take whose asker names no time.
     ask_timeout: Duration,
@@ -84,6 +89,9 @@ struct Inner {
     /// The links that are up, or being dialled again.
     links: Mutex<HashMap<NodeId, Arc<dyn Link>>>,
     dead_letters: DeadLetterOffice,
+    link_events: LinkEventOffice,
+    /// What went over the links that have ended.
+    past: Mutex<LinkStats>,
     extensions: Extensions,
     /// Fires when the actors have ended: links close.
     closing: CancellationToken,
@@ -116,8 +124,11 @@ impl Node {
     }
 
     pub(crate) fn new(id: NodeId, runtime: Handle, ask_timeout: Duration) -> Self {
-        Self(Arc::new(Inner {
+        static NODES: AtomicU64 = AtomicU64::new(0);
+        let node = Self(Arc::new(Inner {
             id,
+            // Relaxed: the number only has to be unique.
+            serial: NODES.fetch_add(1, Ordering::Relaxed),
             runtime,
             ask_timeout,
             next_actor: AtomicU64::new(1),
@@ -128,9 +139,13 @@ impl Node {
             exports: Exports::default(),
             links: Mutex::default(),
             dead_letters: DeadLetterOffice::new(),
+            link_events: LinkEventOffice::new(),
+            past: Mutex::default(),
             extensions: Extensions::default(),
             closing: CancellationToken::new(),
-        }))
+        }));
+        watchdog::look_after(&node);
+        node
     }
 
     /// The node's name and the incarnation of this life.
@@ -171,7 +186,7 @@ impl Node {
     ///
     /// Costs two allocations.
     pub fn inbox_with<M: Message>(&self, options: SpawnOptions) -> Inbox<M> {
-        let front = self.front(&options);
+        let front = self.front(&options, type_name::<Inbox<M>>());
         let id = front.id;
         let cell = Arc::new(Cell {
             front,
@@ -187,12 +202,13 @@ impl Node {
     }
 
     /// The front of an actor that is about to live here.
-    fn front<M>(&self, options: &SpawnOptions) -> Front<M> {
+    fn front<M>(&self, options: &SpawnOptions, actor_type: &'static str) -> Front<M> {
         // Relaxed: the number only has to be unique.
         let id = ActorId::from_u64(self.0.next_actor.fetch_add(1, Ordering::Relaxed));
         Front::new(
             id,
             self.0.id.incarnation(),
+            actor_type,
             options.capacity_messages(),
             self.0.ask_timeout,
         )
@@ -203,7 +219,7 @@ impl Node {
         options: &SpawnOptions,
         actor: A,
     ) -> (LocalRef<A::Message>, Weak<dyn Control>) {
-        let front = self.front(options);
+        let front = self.front(options, type_name::<A>());
         let id = front.id;
         let owner = Mutex::new(Owned::new(step::<A>));
         let typed = Arc::new(Cell { front, owner });
@@ -231,9 +247,45 @@ impl Node {
         self.0.dead_letters.subscribe()
     }
 
+    /// A stream of what happens to the node's links from now on.
+    pub fn link_events(&self) -> LinkEvents {
+        self.0.link_events.subscribe()
+    }
+
+    /// Something happened to a link: tells those who listen.
+    pub fn report_link(&self, event: LinkEvent) {
+        self.0.link_events.report(event);
+    }
+
+    /// What the node holds, and what became of its messages. Costs a look at every link.
+    pub fn stats(&self) -> NodeStats {
+        let links = self.links();
+        let mut sent = *self.0.past.lock();
+        for link in &links {
+            sent += link.stats();
+        }
+        NodeStats {
+            actors: self.actors_len(),
+            links: links.len(),
+            sent,
+            dead_letters: self.0.dead_letters.counts(),
+        }
+    }
+
     /// How many actors live on this node.
     pub fn actors_len(&self) -> usize {
         self.0.actors.lock().len()
+    }
+
+    /// How much may wait in this node at most, as it is now. Costs a look at every actor, binding and
+    /// link.
+    pub fn bounds(&self) -> Bounds {
+        let actors = living(&self.0.actors);
+        let inboxes = living(&self.0.inboxes);
+        let local = actors.iter().chain(&inboxes).map(|actor| actor.bounds());
+        let links = self.links();
+        let links = links.iter().map(|link| link.bounds());
+        local.chain(links).sum::<Bounds>() + self.0.exports.bounds()
     }
 
     /// The links that are up or being dialled again.
@@ -328,17 +380,15 @@ impl Node {
     pub(crate) fn attach(&self, actor: &RemoteActor) -> Result<Arc<Remote>, LinkRefusal> {
         let link = match self.link_to(&actor.node) {
             Some(link) => link,
-            None if self.is_replaced(&actor.node) => return Err(LinkRefusal::Stale),
+            None if self.is_linked_to(actor.node.name()) => return Err(LinkRefusal::Stale),
             None => return Err(LinkRefusal::Unreachable),
         };
         link.attach(actor.described.clone())
     }
 
-    /// Whether this node is linked to another life of that one.
-    pub fn is_replaced(&self, peer: &NodeId) -> bool {
-        let links = self.0.links.lock();
-        let is_other_life = |other: &NodeId| other.name() == peer.name() && other != peer;
-        links.keys().any(is_other_life)
+    /// Whether this node is linked to a node of this name, in whichever life.
+    pub fn is_linked_to(&self, name: &NodeName) -> bool {
+        self.0.links.lock().keys().any(|peer| peer.name() == name)
     }
 
     /// The link to a node, if there is one.
@@ -359,6 +409,11 @@ impl Node {
         drop(link);
     }
 
+    /// A link has ended, and this is what went over it.
+    pub fn book(&self, stats: LinkStats) {
+        *self.0.past.lock() += stats;
+    }
+
     /// Ends listeners and links, and waits for their tasks.
     pub(crate) async fn close_parts(&self) {
         self.0.closing.cancel();
@@ -375,6 +430,15 @@ impl Node {
         self.0.exports.describe(names.0.find(name)?)
     }
 
+    /// The node's number among those that this process ever had.
+    pub(crate) fn serial(&self) -> u64 {
+        self.0.serial
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakNode {
+        WeakNode(Arc::downgrade(&self.0))
+    }
+
     /// An actor has ended.
     pub(crate) fn forget<M: Message>(&self, actor: ActorId, reason: &StopReason, left: usize) {
         if self.0.actors.lock().remove(&actor).is_none() {
@@ -389,11 +453,27 @@ impl Node {
         if left > 0 {
             self.0.dead_letters.report(DeadLetter {
                 target: actor,
-                message_type: std::any::type_name::<M>(),
+                message_type: type_name::<M>(),
                 reason: reason.clone(),
                 count: left,
             });
         }
+    }
+}
+
+/// A node that may be gone.
+pub(crate) struct WeakNode(Weak<Inner>);
+
+impl WeakNode {
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// What an actor of the node is, if it lives.
+    pub(crate) fn kind_of(&self, actor: ActorId) -> Option<Kind> {
+        let node = self.0.upgrade()?;
+        let actor = node.actors.lock().get(&actor)?.upgrade()?;
+        Some(actor.kind())
     }
 }
 

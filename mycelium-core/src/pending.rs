@@ -47,11 +47,21 @@ impl EncodePorts {
         self.pending.binding = binding;
     }
 
-    /// The message that was being encoded has left, or its reply ports are whole again.
+    /// The message or answer that was being encoded has left, or its reply ports are whole again.
     pub fn conclude<T, E>(&mut self, sent: &Result<T, E>) {
         match sent {
             Ok(_) => self.pending.commit(),
             Err(_) => self.pending.roll_back(),
+        }
+    }
+
+    /// The message that was encoded is an ask, and left with this number: where its asker leaves, it
+    /// is cancelled.
+    pub fn asked(&mut self, sequence: u32) {
+        // A message with several ports has other askers as well, who may still wait.
+        if let [request] = self.pending.fresh[..] {
+            let (index, _) = parts(request);
+            self.pending.entries[index as usize].asked_as = Some(sequence);
         }
     }
 
@@ -79,6 +89,8 @@ struct Entry {
     port: Option<Arc<dyn PendingPort>>,
     /// The binding it left through.
     binding: Option<BindingId>,
+    /// The number of the message that asks, and has no other asker.
+    asked_as: Option<u32>,
 }
 
 /// A port in a pending table.
@@ -97,6 +109,13 @@ pub(crate) trait PendingPort: Any + Send + Sync {
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("{LIMIT} asks wait for answers over the link already")]
 pub(crate) struct PendingFull;
+
+impl PendingFull {
+    /// Whether this is what kept a message from being encoded.
+    pub(crate) fn is_behind(error: &WireError) -> bool {
+        matches!(error, WireError::Port(cause) if cause.is::<Self>())
+    }
+}
 
 /// A port taken out of the table, to be settled outside the link's lock.
 pub struct PendingAsk(Arc<dyn PendingPort>);
@@ -129,6 +148,17 @@ impl Pending {
                 port.move_back();
             }
         }
+    }
+
+    /// The message that asks under this number, while it may still wait to be handled.
+    pub fn message_of(&self, request: u64) -> Option<(BindingId, u32)> {
+        let (index, uses) = parts(request);
+        let entry = self.entries.get(index as usize)?;
+        let is_waiting = entry.uses == uses && entry.port.is_some();
+        if !is_waiting {
+            return None;
+        }
+        Some((entry.binding?, entry.asked_as?))
     }
 
     /// Takes the ask with this number out; `None` where it has been settled or forgotten.
@@ -200,6 +230,7 @@ impl Pending {
                     uses: 0,
                     port: None,
                     binding: None,
+                    asked_as: None,
                 });
                 u32::try_from(self.entries.len() - 1).expect("the limit is a u32")
             }
@@ -207,6 +238,7 @@ impl Pending {
         let entry = &mut self.entries[index as usize];
         entry.port = Some(port);
         entry.binding = self.binding;
+        entry.asked_as = None;
         let request = request(index, entry.uses);
         self.fresh.push(request);
         Ok(request)
@@ -275,7 +307,7 @@ impl<R: Wire> PendingPort for Slot<R> {
     }
 
     fn is_expired(&self, now: Instant) -> bool {
-        !self.is_waited_for_here() && self.remaining(now).is_some_and(|left| left.is_zero())
+        Slot::is_expired(self, now)
     }
 }
 

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use mycelium_wire::{
-    ActorId, Codec, EndReason, ExportKey, Fingerprint, NodeId, NodeName, Opener, Resolved, Wire,
-    WireError, WireSerializer,
+    ACCEPTED_LIMIT, ActorId, Codec, EndReason, ExportKey, Fingerprint, NodeId, NodeName, Opener,
+    Resolved, Wire, WireError, WireSerializer,
     rkyv::{self, Archive, Deserialize, Place, Serialize},
 };
 
@@ -28,6 +28,8 @@ pub struct RefRecord {
     /// The schema of the actor's messages.
     fingerprint: u64,
     capacity_messages: u32,
+    /// Other schemas that it takes: a node that knows an older one can use the ref.
+    also_takes: Vec<u64>,
     type_name: String,
 }
 
@@ -57,11 +59,13 @@ impl<M: Wire> Deserialize<ActorRef<M>, Opener<'_>> for ArchivedRefRecord {
         // A name that no node can have makes a ref that leads nowhere.
         let name = self.node.parse().unwrap_or_else(|_| NodeName::nobody());
         let node = NodeId::new(name, self.incarnation.to_native());
+        let others = self.also_takes.iter().map(|other| other.to_native());
         let described = Resolved {
             actor: ActorId::from_u64(self.actor.to_native()),
             key: ExportKey::from_u64(self.key.to_native()),
             fingerprint: self.fingerprint.to_native(),
             capacity_messages: self.capacity_messages.to_native(),
+            also_takes: others.take(ACCEPTED_LIMIT).collect(),
             type_name: self.type_name.as_str().into(),
         };
         Ok(arrive(&ports.node, RemoteActor { node, described }))
@@ -103,6 +107,7 @@ impl RefRecord {
             key: described.key.as_u64(),
             fingerprint: described.fingerprint,
             capacity_messages: described.capacity_messages,
+            also_takes: described.also_takes.to_vec(),
             type_name: described.type_name.to_string(),
         }
     }
@@ -110,15 +115,16 @@ impl RefRecord {
 
 /// The ref as it is here: to an actor of this node, of a linked one, or of one that is not.
 fn arrive<M: Wire>(here: &Node, actor: RemoteActor) -> ActorRef<M> {
-    let codec = Codec::new();
-    if actor.described.fingerprint != M::FINGERPRINT {
-        let found = actor.described.type_name.clone();
-        return ActorRef::Tcp(RemoteRef::closed(
-            codec,
-            actor,
-            EndReason::WrongType { found },
-        ));
-    }
+    let (codec, node) = (Codec::new(), actor.node);
+    let actor = match actor.described.for_sender::<M>() {
+        Ok(described) => RemoteActor { node, described },
+        Err(described) => {
+            let found = described.type_name.clone();
+            let actor = RemoteActor { node, described };
+            let reason = EndReason::WrongType { found };
+            return ActorRef::Tcp(RemoteRef::closed(codec, actor, reason));
+        }
+    };
     if actor.node == *here.id() {
         return match here.exports().local(&actor.described) {
             Ok(local) => ActorRef::Local(local),

@@ -1,14 +1,16 @@
 //! [`Remote`]: an actor of a peer, as all refs of this node to it share it.
 
 use std::{
-    sync::{Arc, OnceLock},
+    mem,
+    sync::{Arc, OnceLock, Weak},
     task::Context,
 };
 
-use mycelium_wire::{BindingId, EndReason, NodeId, Resolved};
+use mycelium_wire::{ActorId, BindingId, EndReason, NodeId, Resolved};
 
 use crate::{
     StopReason,
+    cell::{Mourner, owner::contain},
     link::Link,
     mailbox::waiters::{Ticket, Waiters},
     sync::{AtomicBool, Mutex, Ordering},
@@ -27,6 +29,16 @@ pub struct Remote {
     /// Whether `waiters` may hold somebody: spares senders its lock.
     is_awaited: AtomicBool,
     ended: OnceLock<EndReason>,
+    watchers: Mutex<Watchers>,
+    is_watched: AtomicBool,
+}
+
+/// Who wants to know when the actor is gone.
+#[derive(Default)]
+struct Watchers {
+    waiting: Vec<Weak<dyn Mourner>>,
+    /// Why it is gone, once they were told.
+    told: Option<StopReason>,
 }
 
 impl Remote {
@@ -43,6 +55,58 @@ impl Remote {
             waiters: Mutex::default(),
             is_awaited: AtomicBool::new(false),
             ended: OnceLock::new(),
+            watchers: Mutex::default(),
+            is_watched: AtomicBool::new(false),
+        }
+    }
+
+    /// What makes the actor itself: the life of its node, and its id there.
+    pub(crate) fn identity(&self) -> (u128, ActorId) {
+        (self.actor.node.incarnation(), self.actor.described.actor)
+    }
+
+    /// Whether somebody wants to know when the actor is gone: it is to be bound on every connection.
+    pub fn is_watched(&self) -> bool {
+        if !self.is_watched.load(Ordering::Relaxed) {
+            return false;
+        }
+        let watchers = self.watchers.lock();
+        let mut waiting = watchers.waiting.iter();
+        waiting.any(|watch| watch.strong_count() > 0)
+    }
+
+    /// Tells `mourner` when the actor is gone; at once if it is known to be.
+    pub(crate) fn tell(&self, mourner: Weak<dyn Mourner>) {
+        let mut watchers = self.watchers.lock();
+        if let Some(reason) = watchers.told.clone() {
+            drop(watchers);
+            if let Some(mourner) = mourner.upgrade() {
+                mourner.actor_ended(&reason);
+            }
+            return;
+        }
+        let waiting = &mut watchers.waiting;
+        if waiting.len() == waiting.capacity() {
+            waiting.retain(|other| other.strong_count() > 0);
+        }
+        waiting.push(mourner);
+        drop(watchers);
+        self.is_watched.store(true, Ordering::Relaxed);
+        self.link.watch(self);
+    }
+
+    /// The actor is gone, or its node is: those who watch it are told, once. Not under a lock of the
+    /// link.
+    pub fn mourn(&self, reason: &StopReason) {
+        let mut watchers = self.watchers.lock();
+        if watchers.told.is_some() {
+            return;
+        }
+        watchers.told = Some(reason.clone());
+        let waiting = mem::take(&mut watchers.waiting);
+        drop(watchers);
+        for mourner in waiting.iter().filter_map(Weak::upgrade) {
+            contain(|| mourner.actor_ended(reason));
         }
     }
 

@@ -10,10 +10,12 @@ use std::{
 use mycelium_wire::{ActorId, Codec, Encoder, EndReason, WireError};
 
 use crate::{
-    Message, Node, SendError, StopReason,
+    Message, Node, SendError, StopReason, WatchError,
     ask::DEFAULT_TIMEOUT,
-    link::LinkRefusal,
+    link::{LinkRefusal, Purpose},
+    local_ref::EndWatch,
     mailbox::{entry::Entry, waiters::Ticket},
+    pending::PendingFull,
     remote::{Remote, RemoteActor},
 };
 
@@ -99,7 +101,7 @@ impl<M: Message> RemoteRef<M> {
             let refusal = remote.link.refusal().unwrap_or(LinkRefusal::NoCredit);
             return Err(self.explain(NoWay::Refused(refusal), message));
         }
-        self.encode(remote, &message)
+        self.encode(remote, &message, Purpose::Tell)
             .map_err(|no_way| self.explain(no_way, message))
     }
 
@@ -128,15 +130,13 @@ impl<M: Message> RemoteRef<M> {
         ticket: &mut Option<Ticket>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), NoWay>> {
-        let message = &entry
-            .expect("a send is not polled after it is ready")
-            .message;
-        if let Some(sent) = self.encode_in_turn(remote, message, *ticket) {
+        let entry = entry.expect("a send is not polled after it is ready");
+        if let Some(sent) = self.encode_in_turn(remote, entry, *ticket) {
             return Poll::Ready(sent);
         }
         // In line now, and once more: credit that came in between did not wake this task.
         if remote.wait(ticket, cx)
-            && let Some(sent) = self.encode_in_turn(remote, message, *ticket)
+            && let Some(sent) = self.encode_in_turn(remote, entry, *ticket)
         {
             return Poll::Ready(sent);
         }
@@ -147,13 +147,13 @@ impl<M: Message> RemoteRef<M> {
     fn encode_in_turn(
         &self,
         remote: &Remote,
-        message: &M,
+        entry: &Entry<M>,
         ticket: Option<Ticket>,
     ) -> Option<Result<(), NoWay>> {
         if !remote.may_try(ticket) {
             return None;
         }
-        let sent = self.encode(remote, message);
+        let sent = self.encode(remote, &entry.message, entry.purpose());
         let must_wait = matches!(&sent, Err(NoWay::Refused(refusal)) if refusal.is_passing());
         (!must_wait).then_some(sent)
     }
@@ -202,14 +202,22 @@ impl<M: Message> RemoteRef<M> {
         remote.end_reason().is_some() || remote.link.refusal().is_some_and(is_down)
     }
 
-    /// Whether the ref is to an actor of `node` itself that was gone when the ref came home.
-    pub(crate) fn is_gone_from(&self, node: &Node) -> bool {
-        match &self.0.way {
-            Way::Closed { actor, reason } => {
-                actor.node == *node.id() && *reason == EndReason::NoSuchActor
-            }
-            Way::Known(_) | Way::Sought { .. } => false,
+    /// The actor's place on the link, where its end is heard of; or why it is gone already.
+    pub(crate) fn watchable(&self) -> Result<Result<&Arc<Remote>, StopReason>, WatchError> {
+        match (self.remote(), self.0.way.found()) {
+            (Err(NoWay::Ended(EndReason::WrongType { .. })), _) => Err(WatchError::WrongType),
+            // Also one that has ended: its place knows what came before its end.
+            (Ok(remote), _) | (Err(NoWay::Ended(_)), Some(remote)) => Ok(Ok(remote)),
+            (Err(NoWay::Ended(reason)), None) => Ok(Err((&reason).into())),
+            (Err(NoWay::Refused(refusal)), _) => refusal.try_into().map(Err),
         }
+    }
+
+    pub(crate) async fn ended(&self) -> Result<StopReason, WatchError> {
+        Ok(match self.watchable()? {
+            Ok(remote) => EndWatch::wait(|watch| remote.tell(watch)).await,
+            Err(reason) => reason,
+        })
     }
 
     fn remote(&self) -> Result<&Arc<Remote>, NoWay> {
@@ -231,9 +239,9 @@ impl<M: Message> RemoteRef<M> {
         }
     }
 
-    fn encode(&self, remote: &Remote, message: &M) -> Result<(), NoWay> {
+    fn encode(&self, remote: &Remote, message: &M, purpose: Purpose) -> Result<(), NoWay> {
         let mut encode = |encoder: &mut Encoder<'_>| (self.0.codec.encode)(message, encoder);
-        let sent = remote.link.try_send(remote, &mut encode);
+        let sent = remote.link.try_send(remote, purpose, &mut encode);
         sent.map_err(|refusal| match remote.end_reason() {
             Some(reason) => NoWay::Ended(reason.clone()),
             None => NoWay::Refused(refusal),
@@ -292,6 +300,7 @@ fn explain<M>(refusal: LinkRefusal, message: M) -> SendError<M> {
             size_bytes,
             limit_bytes,
         },
+        LinkRefusal::Wire(cause) if PendingFull::is_behind(&cause) => SendError::Full(message),
         LinkRefusal::Wire(cause) => SendError::Refused { message, cause },
         // Of the two, sends meet the first: no link asks for names on their behalf.
         LinkRefusal::TooManyBindings | LinkRefusal::Timeout => SendError::Refused {

@@ -134,9 +134,10 @@ impl<R: Send + 'static> Slot<R> {
         Some(deadline.saturating_duration_since(now))
     }
 
-    /// Whether the asker waits in this process, and will see to its deadline itself.
-    pub(crate) fn is_waited_for_here(&self) -> bool {
-        matches!(self.0.lock().asker, Asker::Here { .. })
+    /// Whether the time of an asker on another node is up. Those of this process see to their
+    /// deadlines themselves, and take their asks out.
+    pub(crate) fn is_expired(&self, now: Instant) -> bool {
+        matches!(&self.0.lock().asker, Asker::There(asker) if asker.deadline <= now)
     }
 
     /// The asker takes the outcome and has left, or waits for it.
@@ -264,6 +265,13 @@ impl<R: Send + 'static> Asking for Slot<R> {
         let state = self.0.lock();
         // A port that was taken out of the message says nothing about the message.
         matches!((&state.asker, &state.port), (Asker::Gone, PortHalf::Held))
+    }
+
+    #[cfg(debug_assertions)]
+    fn is_awaited_here(&self) -> bool {
+        let state = self.0.lock();
+        let (asker, port) = (&state.asker, &state.port);
+        matches!((asker, port), (Asker::Here { .. }, PortHalf::Held))
     }
 }
 

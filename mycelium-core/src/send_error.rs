@@ -11,7 +11,8 @@ use crate::StopReason;
 /// `Debug` and `Display` ask nothing of `M`.
 #[non_exhaustive]
 pub enum SendError<M> {
-    /// The mailbox, or the window of its binding, has no room: wait with `send`, or shed load.
+    /// The mailbox, or the window of its binding, has no room: wait with `send`, or shed load. Or too
+    /// many asks wait for their answers over the link: ask again when some have theirs.
     Full(M),
     /// The time given to `send_timeout` passed before there was room.
     Timeout(M),

@@ -5,13 +5,17 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use mycelium_wire::ActorId;
+use mycelium_wire::{ActorId, NodeId};
 
 use crate::{
-    ActorRef, LocalRef, Message, StopReason,
-    cell::{LocalCell, Mourner},
+    ActorRef, LocalRef, Message, Node, Remote, StopReason,
+    cell::{Front, LocalCell, Mourner},
+    link::LinkRefusal,
     sync::{AtomicBool, Mutex, Ordering},
 };
+
+/// What tells actors apart, those of other nodes included: the life of its node, and its id there.
+pub(crate) type Identity = (u128, ActorId);
 
 /// An actor that was watched is gone.
 #[derive(Clone, Debug)]
@@ -28,7 +32,11 @@ pub struct Terminated {
 impl Terminated {
     /// Whether it is this actor that is gone.
     pub fn concerns<M>(&self, actor: &ActorRef<M>) -> bool {
-        actor.identity() == (self.incarnation, self.actor)
+        actor.identity() == self.identity()
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        (self.incarnation, self.actor)
     }
 }
 
@@ -36,14 +44,20 @@ impl Terminated {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WatchError {
-    /// It lives on another node, whose actors cannot be watched yet.
-    #[error("the actor lives on another node; only actors of this one can be watched")]
-    NotLocal,
+    /// This node is not linked to the actor's node, and so cannot hear of its end: make it a peer.
+    #[error("this node is not linked to the actor's node; make it a peer")]
+    Unreachable,
+    /// The actor takes another type than the ref says: the ref leads nowhere.
+    #[error("the actor takes messages of another type than the ref")]
+    WrongType,
+    /// The link holds as many bindings as it may; drop refs to some of the peer's actors.
+    #[error("the link is bound to as many actors as it may be")]
+    TooManyBindings,
 }
 
 /// Who an actor watches. Dropping a watch takes it back.
 #[derive(Default)]
-pub(crate) struct Watches(HashMap<ActorId, Arc<dyn Mourner>>);
+pub(crate) struct Watches(HashMap<Identity, Arc<dyn Mourner>>);
 
 /// The notices an actor has still to be told, each with its place among the messages.
 ///
@@ -66,8 +80,18 @@ struct Notice {
 /// One actor's interest in another.
 struct Watch<M> {
     watcher: Weak<LocalCell<M>>,
-    watched: ActorId,
-    incarnation: u128,
+    watched: Identity,
+    /// Of an actor of another node.
+    far: Option<Far>,
+}
+
+/// Where an actor of another node is watched from.
+struct Far {
+    node: Node,
+    peer: NodeId,
+    /// Held, so that its node tells of its end.
+    #[expect(dead_code, reason = "it is bound for as long as it is held")]
+    remote: Option<Arc<Remote>>,
 }
 
 impl Watches {
@@ -77,15 +101,44 @@ impl Watches {
         watcher: &LocalRef<M>,
         actor: &LocalRef<T>,
     ) {
-        if let Some(watch) = self.begin(watcher, actor.0.front.id) {
+        let watched = (actor.0.front.incarnation, actor.0.front.id);
+        if let Some(watch) = self.begin(watcher, watched, None) {
             actor.0.front.exit.tell(Arc::downgrade(&watch));
         }
     }
 
-    /// Tells `watcher` that an actor of its node is gone, of which nothing is left to ask why.
-    pub(crate) fn miss<M: Message>(&mut self, watcher: &LocalRef<M>, actor: ActorId) {
-        if let Some(watch) = self.begin(watcher, actor) {
-            watch.actor_ended(&StopReason::NoSuchActor);
+    /// Watches an actor of another node, by a link that lives.
+    pub(crate) fn watch_remote<M: Message>(
+        &mut self,
+        watcher: &LocalRef<M>,
+        node: &Node,
+        remote: &Arc<Remote>,
+    ) {
+        let far = Far {
+            node: node.clone(),
+            peer: remote.actor.node.clone(),
+            remote: Some(Arc::clone(remote)),
+        };
+        if let Some(watch) = self.begin(watcher, remote.identity(), Some(far)) {
+            remote.tell(Arc::downgrade(&watch));
+        }
+    }
+
+    /// Tells `watcher` that an actor is gone of which nothing more will be heard.
+    pub(crate) fn miss<M: Message>(
+        &mut self,
+        watcher: &LocalRef<M>,
+        actor: Identity,
+        from: (&Node, &NodeId),
+        reason: &StopReason,
+    ) {
+        let far = Far {
+            node: from.0.clone(),
+            peer: from.1.clone(),
+            remote: None,
+        };
+        if let Some(watch) = self.begin(watcher, actor, Some(far)) {
+            watch.actor_ended(reason);
         }
     }
 
@@ -93,7 +146,8 @@ impl Watches {
     fn begin<M: Message>(
         &mut self,
         watcher: &LocalRef<M>,
-        watched: ActorId,
+        watched: Identity,
+        far: Option<Far>,
     ) -> Option<Arc<dyn Mourner>> {
         if self.0.contains_key(&watched) {
             return None;
@@ -103,7 +157,7 @@ impl Watches {
         let watch: Arc<dyn Mourner> = Arc::new(Watch {
             watcher: Arc::downgrade(&watcher.0),
             watched,
-            incarnation: front.incarnation,
+            far,
         });
         self.0.insert(watched, Arc::clone(&watch));
         Some(watch)
@@ -111,8 +165,21 @@ impl Watches {
 
     /// Takes a watch back: there will be no notice, even where it is on its way. Says whether
     /// there was one.
-    pub(crate) fn unwatch(&mut self, actor: ActorId) -> bool {
+    pub(crate) fn unwatch(&mut self, actor: Identity) -> bool {
         self.0.remove(&actor).is_some()
+    }
+}
+
+impl TryFrom<LinkRefusal> for StopReason {
+    type Error = WatchError;
+
+    /// What an actor is to those who want to watch it, and cannot send to it.
+    fn try_from(refusal: LinkRefusal) -> Result<Self, WatchError> {
+        match refusal {
+            LinkRefusal::NodeDown | LinkRefusal::Stale => Ok(Self::NodeDown),
+            LinkRefusal::TooManyBindings => Err(WatchError::TooManyBindings),
+            _ => Err(WatchError::Unreachable),
+        }
     }
 }
 
@@ -149,16 +216,29 @@ impl<M: Message> Mourner for Watch<M> {
         let Some(watcher) = self.watcher.upgrade() else {
             return;
         };
+        let (incarnation, actor) = self.watched;
         let terminated = Terminated {
-            actor: self.watched,
+            actor,
             reason: reason.clone(),
-            incarnation: self.incarnation,
+            incarnation,
         };
-        let mailbox = watcher.mailbox();
-        mailbox.notices.push(Notice {
-            after: mailbox.local.stored(),
+        // What the dead sent came by its node's binding to the watcher.
+        let exports = self.far.as_ref().map(|far| (far.node.exports(), &far.peer));
+        let queue = exports.and_then(|(exports, peer)| exports.queue_of(watcher.front.id, peer));
+        match queue {
+            Some(queue) => queue.tell(terminated),
+            None => watcher.front.tell(terminated),
+        }
+    }
+}
+
+impl<M> Front<M> {
+    /// Puts a notice behind the messages of this process.
+    pub(crate) fn tell(&self, terminated: Terminated) {
+        self.mailbox.notices.push(Notice {
+            after: self.mailbox.local.stored(),
             terminated,
         });
-        watcher.front.notify();
+        self.notify();
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use allocation_counter::measure;
 use mycelium_core::{
     ActorRef, DeadLetterNotice, Encode, Inbound, InboundBinding, Inbox, Link, LinkFuture, LinkKind,
-    LinkRefusal, LinkStats, LocalRef, Node, Remote, SpawnOptions, StopReason,
+    LinkRefusal, LinkStats, LocalRef, Node, Purpose, Remote, SpawnOptions, StopReason,
 };
 use mycelium_wire::{
     Bind, BindingId, Check, CloseReason, Credit, EndReason, FrameDecoder, FrameKind, Header,
@@ -67,9 +67,16 @@ impl Link for Peer {
         Err(LinkRefusal::NodeDown)
     }
 
-    fn try_send(&self, _remote: &Remote, _encode: Encode<'_>) -> Result<(), LinkRefusal> {
+    fn try_send(
+        &self,
+        _remote: &Remote,
+        _purpose: Purpose,
+        _encode: Encode<'_>,
+    ) -> Result<(), LinkRefusal> {
         Err(LinkRefusal::NodeDown)
     }
+
+    fn watch(&self, _remote: &Remote) {}
 
     fn stop(&self, _remote: &Remote) {}
 
@@ -153,7 +160,7 @@ fn bind(node: &Node, actor: &ActorRef<u64>) -> Bind {
 fn receive(inbound: &mut Inbound, messages: impl IntoIterator<Item = u64>) {
     let limits = Limits::default();
     let mut decoder = FrameDecoder::new(limits, Check::None);
-    decoder.open(limits);
+    decoder.open();
     for message in messages {
         let header = Header::new(FrameKind::Message).with_payload(8);
         let mut frame = header.encode().to_vec();

@@ -1,9 +1,12 @@
 //! The attribute: has the syntax checked and emits the derives.
 
+use std::mem;
+
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, DeriveInput, Error, Path, PathSegment, Result, Token,
+    Attribute, DeriveInput, Error, Ident, Path, PathSegment, Result, Token, Type,
+    ext::IdentExt,
     parse::{Parse, ParseStream},
     parse_quote,
     visit_mut::{self, VisitMut},
@@ -36,19 +39,30 @@ fn with_derives(arguments: &Arguments, mut input: DeriveInput) -> TokenStream {
     SelfByName::of(&input).visit_data_mut(&mut input.data);
     let wire = arguments.wire();
     let derive = arguments.derive();
+    let accepts = &arguments.accepts;
     // Ours comes first so that its errors, which say what to do, come before rkyv's.
     quote! {
         #[derive(#derive, #wire::rkyv::Archive, #wire::rkyv::Serialize, #wire::rkyv::Deserialize)]
         #[rkyv(crate = #wire::rkyv)]
-        #[__wire(#wire)]
+        #[__wire(#wire #(, #accepts)*)]
         #input
     }
 }
+
+/// The most older types that a message accepts; `mycelium_wire` has the same limit.
+const ACCEPTED_LIMIT: usize = 64;
+
+const UNKNOWN: &str = "unknown argument: `#[message]` knows `crate = path::to::mycelium_wire` and \
+                       `accepts = OlderType` or `accepts = (Older, Oldest)`";
+
+const TOO_MANY: &str = "a message accepts at most 64 older types";
 
 /// What stands in the parentheses of `#[message(..)]`.
 #[derive(Default)]
 struct Arguments {
     wire: Option<Path>,
+    /// The older types whose messages this one takes.
+    accepts: Vec<Type>,
 }
 
 impl Parse for Arguments {
@@ -66,15 +80,29 @@ impl Parse for Arguments {
 
 impl Arguments {
     fn take(&mut self, input: ParseStream<'_>) -> Result<()> {
-        if !input.peek(Token![crate]) {
-            return Err(input
-                .error("unknown argument: `#[message]` knows `crate = path::to::mycelium_wire`"));
+        let keyword = input.call(Ident::parse_any)?;
+        if keyword != "crate" && keyword != "accepts" {
+            return Err(Error::new(keyword.span(), UNKNOWN));
         }
-        let keyword = input.parse::<Token![crate]>()?;
         input.parse::<Token![=]>()?;
-        match self.wire.replace(input.call(Path::parse_mod_style)?) {
+        let is_twice = if keyword == "crate" {
+            let wire = input.call(Path::parse_mod_style)?;
+            self.wire.replace(wire).is_some()
+        } else {
+            let accepts = one_or_several(input.parse()?);
+            !mem::replace(&mut self.accepts, accepts).is_empty()
+        };
+        if is_twice {
+            let twice = format!("`{keyword}` is given twice");
+            return Err(Error::new(keyword.span(), twice));
+        }
+        self.check()
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.accepts.get(ACCEPTED_LIMIT) {
+            Some(beyond) => Err(Error::new_spanned(beyond, TOO_MANY)),
             None => Ok(()),
-            Some(_) => Err(Error::new(keyword.span, "`crate` is given twice")),
         }
     }
 
@@ -94,6 +122,15 @@ impl Arguments {
         } else {
             parse_quote!(::mycelium::__private::__Wire)
         }
+    }
+}
+
+/// The types of a list in parentheses, or the one that stands there.
+fn one_or_several(accepted: Type) -> Vec<Type> {
+    match accepted {
+        Type::Tuple(several) => several.elems.into_iter().collect(),
+        Type::Paren(one) => vec![*one.elem],
+        one => vec![one],
     }
 }
 

@@ -7,7 +7,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
     Attribute, Data, DeriveInput, Error, Field, Fields, GenericParam, Generics, Path, Result,
-    Variant, ext::IdentExt, parse_quote, spanned::Spanned,
+    Token, Type, Variant, ext::IdentExt, parse::ParseStream, parse_quote, spanned::Spanned,
 };
 
 use crate::refuse;
@@ -15,20 +15,30 @@ use crate::refuse;
 /// Emits `impl Wire` between its checks.
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     refuse::check_expanded(input)?;
-    let wire = &wire_path(input)?;
+    let (wire, accepts) = &passed_on(input)?;
     let check = field_check(input, wire);
-    let implementation = implementation(input, wire)?;
+    let implementation = implementation(input, wire, accepts)?;
     let evaluation = evaluation(input, wire);
     Ok(quote!(#check #implementation #evaluation))
 }
 
-/// The crate `mycelium_wire`, as the attribute passed it on.
-fn wire_path(input: &DeriveInput) -> Result<Path> {
-    let passed_on = |attribute: &&Attribute| attribute.path().is_ident("__wire");
-    match input.attrs.iter().find(passed_on) {
-        Some(attribute) => attribute.parse_args_with(Path::parse_mod_style),
+/// The crate `mycelium_wire`, and the accepted types, as the attribute passed them on.
+fn passed_on(input: &DeriveInput) -> Result<(Path, Vec<Type>)> {
+    let is_ours = |attribute: &&Attribute| attribute.path().is_ident("__wire");
+    match input.attrs.iter().find(is_ours) {
+        Some(attribute) => attribute.parse_args_with(wire_and_accepted),
         None => Err(Error::new(input.ident.span(), "write `#[message]` instead")),
     }
+}
+
+fn wire_and_accepted(arguments: ParseStream<'_>) -> Result<(Path, Vec<Type>)> {
+    let wire = arguments.call(Path::parse_mod_style)?;
+    let mut accepts = Vec::new();
+    while !arguments.is_empty() {
+        arguments.parse::<Token![,]>()?;
+        accepts.push(arguments.parse()?);
+    }
+    Ok((wire, accepts))
 }
 
 /// Asks for `Wire` of every field in a place that the compiler looks at before it looks at rkyv's
@@ -61,12 +71,13 @@ fn spanned_at(place: Span, tokens: &Path) -> TokenStream {
 
 /// The bounds of the impl speak of parameters only. Bounds on field types would send the compiler
 /// round in circles where two messages carry refs to each other.
-fn implementation(input: &DeriveInput, wire: &Path) -> Result<TokenStream> {
+fn implementation(input: &DeriveInput, wire: &Path, accepts: &[Type]) -> Result<TokenStream> {
     let ident = &input.ident;
     let name = ident.unraw().to_string();
     let (kind, schema) = schema(&input.data, wire)?;
     let parameters = fold_parameters(&input.generics, &quote!(FINGERPRINT));
     let parameter_names = fold_parameters(&input.generics, &quote!(NAME_FINGERPRINT));
+    let accepts = accepted(accepts, wire);
     let generics = with_wire_bounds(&input.generics, wire);
     let (impl_generics, type_generics, bounds) = generics.split_for_impl();
     Ok(quote! {
@@ -77,6 +88,20 @@ fn implementation(input: &DeriveInput, wire: &Path) -> Result<TokenStream> {
                 #wire::Fingerprint::of("name", #name) #parameter_names .finish();
             const FINGERPRINT: u64 =
                 #wire::Fingerprint::of(#kind, #name) #parameters #schema .finish();
+            #accepts
+        }
+    })
+}
+
+/// The list of accepted types, each at its place in the attribute, so that errors show it.
+fn accepted(accepts: &[Type], wire: &Path) -> Option<TokenStream> {
+    let entries = accepts.iter().map(|older| {
+        let of = quote_spanned!(older.span()=> of::<#older>());
+        quote!(#wire::Accepted::#of)
+    });
+    (!accepts.is_empty()).then(|| {
+        quote! {
+            const ACCEPTS: &'static [#wire::Accepted<Self>] = &[#(#entries),*];
         }
     })
 }

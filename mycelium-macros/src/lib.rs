@@ -67,6 +67,35 @@ use syn::{Error, parse_macro_input};
 /// `crate = path` names the crate `mycelium_wire` where the facade is not a dependency; the hidden
 /// derive is then taken from `mycelium_macros`. Without it all paths start at `::mycelium`.
 ///
+/// `accepts = Older`, or `accepts = (Older, Oldest)` for up to 64, lists message types of earlier
+/// versions of the program, of which `From` makes one of this type. An actor of this type takes
+/// their messages too, so nodes of both versions may run side by side. A fingerprint folds the name
+/// that a type was declared with, without its path: keep the older type under its name, in a module
+/// of its own.
+///
+/// ```
+/// use mycelium_macros::message;
+///
+/// mod v1 {
+///     # use mycelium_macros::message;
+///     #[message(crate = mycelium_wire)]
+///     pub struct Order {
+///         pub price_ticks: i32,
+///     }
+/// }
+///
+/// #[message(crate = mycelium_wire, accepts = v1::Order)]
+/// struct Order {
+///     price_ticks: i64,
+/// }
+///
+/// impl From<v1::Order> for Order {
+///     fn from(old: v1::Order) -> Self {
+///         Self { price_ticks: old.price_ticks.into() }
+///     }
+/// }
+/// ```
+///
 /// # Examples
 ///
 /// ```

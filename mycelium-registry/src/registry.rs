@@ -230,14 +230,13 @@ pub(crate) async fn look_up<M: Wire>(
         return found.map(ActorRef::Local);
     }
     let (link, actor) = ask_all(node, name, patience).await?;
-    if actor.fingerprint != M::FINGERPRINT {
-        let (name, found) = (name.into(), actor.type_name);
-        return Err(ResolveError::WrongType {
-            name,
+    let actor = actor
+        .for_sender::<M>()
+        .map_err(|actor| ResolveError::WrongType {
+            name: name.into(),
             wanted: M::NAME,
-            found,
-        });
-    }
+            found: actor.type_name,
+        })?;
     Node::remote_ref(link, actor).map_err(|source| ResolveError::Link {
         name: name.into(),
         source,

@@ -4,7 +4,7 @@ use std::{
     fs::Permissions,
     os::unix::fs::PermissionsExt,
     sync::{
-        Mutex, PoisonError,
+        LazyLock, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -13,10 +13,23 @@ use std::{
 use mycelium::{NodeBuilder, Transport, prelude::*};
 use tempfile::TempDir;
 
-use crate::proxy::Proxy;
+use crate::{
+    certificates::Authority,
+    proxy::{Faults, Pass, Proxy},
+};
 
 /// Longer than any actor of these tests takes to end.
 const GRACE: Duration = Duration::from_mins(2);
+
+/// Whom the nodes of all TLS beds trust.
+static CA: LazyLock<Authority> = LazyLock::new(|| Authority::new("beds"));
+
+/// Few enough that every header and archive is cut in many places; the cases with long messages
+/// stay affordable.
+const SLICE_BYTES: usize = 7;
+
+/// More than a thousand frames of a short message.
+const GLUED_BYTES: usize = 64 << 10;
 
 /// How the refs of a case reach their actors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +42,12 @@ pub enum Reach {
     Unix,
     /// Two nodes with a TCP connection between them.
     Tcp,
+    /// Two nodes with a TCP connection under mutual TLS between them.
+    Tls,
+    /// As `Tcp`, through a proxy that writes few bytes at a time.
+    TcpSliced,
+    /// As `Tcp`, through a proxy that gathers many frames into one write.
+    TcpGlued,
 }
 
 /// A node for the actors and one for the refs, linked by what is under test.
@@ -49,35 +68,72 @@ impl Reach {
         self == Self::Local
     }
 
+    /// What a proxy between the two nodes does to their bytes, where there is to be one.
+    fn pass(self) -> Option<Pass> {
+        match self {
+            Self::TcpSliced => Some(Pass::Sliced { bytes: SLICE_BYTES }),
+            Self::TcpGlued => Some(Pass::Glued { bytes: GLUED_BYTES }),
+            _ => None,
+        }
+    }
+
     fn builder(self, name: &str, dir: &TempDir) -> NodeBuilder {
         let builder = Node::builder(name);
         let transport = match self {
             Self::Local => return builder,
             Self::Memory => Transport::Memory,
             Self::Unix => Transport::Unix,
-            Self::Tcp => Transport::Tcp,
+            Self::Tcp | Self::TcpSliced | Self::TcpGlued | Self::Tls => Transport::Tcp,
         };
         // Able to do more than the transport that is forced.
         let builder = builder.unix(dir.path()).tcp("127.0.0.1:0");
-        builder.transport(transport)
+        self.guarded(name, builder.transport(transport))
+    }
+
+    /// With the certificate of the node of this name, where there are any.
+    fn guarded(self, name: &str, builder: NodeBuilder) -> NodeBuilder {
+        match self {
+            Self::Tls => builder.tls(CA.node(name).config(&CA)),
+            _ => builder,
+        }
     }
 
     async fn start(self, name: &str, dir: &TempDir, peers: &[PeerAddr]) -> Node {
-        let mut builder = self.builder(name, dir);
-        for peer in peers {
-            builder = builder.peer(peer.clone());
-        }
-        let node = builder.start().await.expect("the node starts");
-        // Answered by a peer on whose side the link is up, too.
-        let nobody = node.resolve::<u64>("nobody").await;
-        assert!(nobody.is_err());
-        assert_eq!(node.links().len(), peers.len(), "the links are up");
-        node
+        link(self.builder(name, dir), peers).await
     }
+
+    /// A node that its peer does not dial, past what stands between the two: it listens at another
+    /// address than it is seen to come from.
+    async fn start_unlisted(self, name: &str, dir: &TempDir, peer: PeerAddr) -> Node {
+        let builder = match self {
+            Self::Tcp | Self::TcpSliced | Self::TcpGlued | Self::Tls => {
+                let builder = Node::builder(name).transport(Transport::Tcp);
+                self.guarded(name, builder.tcp("127.0.0.2:0"))
+            }
+            Self::Local | Self::Memory | Self::Unix => self.builder(name, dir),
+        };
+        link(builder, &[peer]).await
+    }
+}
+
+/// Starts a node whose links to these peers are up on both sides.
+async fn link(mut builder: NodeBuilder, peers: &[PeerAddr]) -> Node {
+    for peer in peers {
+        builder = builder.peer(peer.clone());
+    }
+    let node = builder.start().await.expect("the node starts");
+    // Answered by a peer on whose side the link is up, too.
+    let nobody = node.resolve::<u64>("nobody").await;
+    assert!(nobody.is_err());
+    assert_eq!(node.links().len(), peers.len(), "the links are up");
+    node
 }
 
 impl Bed {
     pub(crate) async fn start(reach: Reach) -> Self {
+        if reach.pass().is_some() {
+            return Self::behind_proxy(reach).await;
+        }
         let dir = private_dir();
         let far = reach.start(&unique("far"), &dir, &[]).await;
         let near = match reach {
@@ -99,8 +155,11 @@ impl Bed {
         let dir = private_dir();
         let far = reach.start(&unique("far"), &dir, &[]).await;
         let proxy = Proxy::before(far.addresses().remove(0), dir.path()).await;
-        let peers = [proxy.address.clone()];
-        let near = reach.start(&unique("near"), &dir, &peers).await;
+        let proxy = proxy.expect("its place is free");
+        let pass = reach.pass().unwrap_or_default();
+        proxy.impose_both(&Faults::default().pass(pass));
+        let address = proxy.address();
+        let near = reach.start_unlisted(&unique("near"), &dir, address).await;
         Self {
             reach,
             near,
@@ -143,11 +202,13 @@ impl Bed {
     /// Another life of a far node that was shut down, at its address where that can be chosen.
     pub(crate) async fn restart_far(&self) -> Node {
         let addresses = self.far.addresses();
-        let mut builder = self.reach.builder(self.far.id().name().as_str(), &self.dir);
+        let name = self.far.id().name().as_str();
+        let mut builder = self.reach.builder(name, &self.dir);
         if let [PeerAddr::Tcp { host, port }] = &addresses[..] {
-            builder = Node::builder(self.far.id().name().as_str())
-                .tcp(format!("{host}:{port}"))
-                .transport(Transport::Tcp);
+            let at_its_place = Node::builder(name).tcp(format!("{host}:{port}"));
+            builder = self
+                .reach
+                .guarded(name, at_its_place.transport(Transport::Tcp));
         }
         let node = builder.start().await.expect("its place is free");
         self.also_ends(node)
@@ -201,7 +262,9 @@ impl Bed {
         let is_right = match self.reach {
             Reach::Local => matches!(actor, ActorRef::Local(_)),
             Reach::Memory | Reach::Unix => matches!(actor, ActorRef::Unix(_)),
-            Reach::Tcp => matches!(actor, ActorRef::Tcp(_)),
+            Reach::Tcp | Reach::TcpSliced | Reach::TcpGlued | Reach::Tls => {
+                matches!(actor, ActorRef::Tcp(_))
+            }
         };
         assert!(is_right, "{actor:?} over {:?}", self.reach);
     }

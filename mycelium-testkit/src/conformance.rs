@@ -26,7 +26,8 @@ use crate::bed::Bed;
 pub use crate::bed::Reach;
 
 /// Makes a test of each case that the suite has for a transport, in a module of its name: `local`,
-/// `memory`, `unix` or `tcp`.
+/// `memory`, `unix`, `tcp` or `tls`; `tcp_sliced` and `tcp_glued` are TCP through a proxy that tears
+/// frames apart or runs them together.
 ///
 /// # Examples
 ///
@@ -60,6 +61,27 @@ macro_rules! conformance {
             $crate::__cases_for_all!(Tcp);
             $crate::__cases_for_links!(Tcp);
             $crate::__cases_for_sockets!(Tcp);
+        }
+    };
+    (tls) => {
+        mod tls {
+            $crate::__cases_for_all!(Tls);
+            $crate::__cases_for_links!(Tls);
+            $crate::__cases_for_sockets!(Tls);
+        }
+    };
+    (tcp_sliced) => {
+        mod tcp_sliced {
+            $crate::__cases_for_all!(TcpSliced);
+            $crate::__cases_for_links!(TcpSliced);
+            $crate::__cases_for_sockets!(TcpSliced);
+        }
+    };
+    (tcp_glued) => {
+        mod tcp_glued {
+            $crate::__cases_for_all!(TcpGlued);
+            $crate::__cases_for_links!(TcpGlued);
+            $crate::__cases_for_sockets!(TcpGlued);
         }
     };
 }
@@ -145,7 +167,9 @@ suite! {
         refs_to_one_actor_are_equal_and_hash_alike,
     }
     watches {
-        the_end_of_an_actor_of_the_same_node_is_told_once_and_others_cannot_be_watched,
+        the_end_of_an_actor_is_told_once_with_its_reason,
+        a_notice_comes_after_the_last_message_of_the_dead,
+        a_notice_comes_after_a_long_last_message,
     }
     endings {
         senders_are_told_why_an_actor_ended_and_keep_their_messages,

@@ -11,7 +11,7 @@ use std::{io, path::Path, time::Duration};
 use mycelium::{
     NodeId, PeerAddr,
     wire::{
-        Check, CloseReason, Event, FrameKind, Hello, Limits, ReceiveHalf, SendHalf,
+        Check, CloseReason, Event, FrameKind, Hello, Limits, ReceiveHalf, Resolved, SendHalf,
         rkyv::util::AlignedVec,
     },
 };
@@ -95,7 +95,7 @@ impl Ambush {
                     address: format!("tcp:{place}").parse().expect("an address"),
                 }
             }
-            Reach::Local | Reach::Memory => panic!("{reach:?} has no socket"),
+            _ => panic!("{reach:?} has no socket of its own"),
         }
     }
 
@@ -144,7 +144,7 @@ impl Peer {
         let mut peer = Self::dial(address).await;
         peer.say_hello().await;
         peer.confirm().await;
-        peer.hear_until(|event| matches!(event, Event::Up).then_some(()))
+        peer.hear_until(|event| matches!(event, Event::Up { .. }).then_some(()))
             .await;
         peer
     }
@@ -211,14 +211,25 @@ impl Peer {
     /// Confirms the node.
     pub async fn confirm(&mut self) {
         let nonce = self.node().nonce;
-        self.tell(|half| half.confirm(nonce)).await;
+        self.tell(|half| half.confirm(nonce, 0)).await;
+    }
+
+    /// What the node says of the actor that it has under a name.
+    pub async fn resolve(&mut self, name: &str) -> Option<Resolved> {
+        self.tell(|half| half.resolve(1, name).expect("a short name"))
+            .await;
+        self.hear_until(|event| match event {
+            Event::Resolved { resolved, .. } => Some(resolved),
+            _ => None,
+        })
+        .await
     }
 
     /// Writes what is legal, as far as the halves are asked.
     pub async fn tell(&mut self, calls: impl FnOnce(&mut SendHalf)) {
         calls(&mut self.send);
         let mut batch = AlignedVec::new();
-        if self.send.poll_transmit(&mut batch) {
+        while self.send.poll_transmit(&mut batch) {
             self.write(&batch).await;
         }
     }

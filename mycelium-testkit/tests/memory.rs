@@ -1,11 +1,11 @@
 //! What hostile peers can make a node hold. Alone in its program: it measures the whole process.
 
-use std::{fs, num::NonZeroUsize};
+use std::{fs, num::NonZeroUsize, time::Duration};
 
 use mycelium::{
-    Transport,
+    LivenessConfig, Transport,
     prelude::*,
-    wire::{Event, FrameKind},
+    wire::{Check, FrameKind},
 };
 use mycelium_testkit::{
     hostile::{Forged, Peer},
@@ -34,7 +34,10 @@ impl Actor for Stuck {
 #[test]
 fn a_node_grows_by_no_more_than_its_bounds_whatever_its_peers_announce_and_send() {
     watched(async {
-        let node = Node::builder("bounded").tcp("127.0.0.1:0");
+        let patient = LivenessConfig::default().down_after(Duration::from_hours(1));
+        let node = Node::builder("bounded")
+            .tcp("127.0.0.1:0")
+            .liveness(patient);
         let node = node.transport(Transport::Tcp).start().await;
         let node = node.expect("loopback has a free port");
         let room = SpawnOptions::default().capacity(NonZeroUsize::MAX);
@@ -61,38 +64,35 @@ async fn announce_more_than_there_is(address: &PeerAddr) {
     }
 }
 
-/// Frames of the limit, of which only the beginning comes: the room is made, and not touched.
+/// Frames of the limit, of which only the beginnings come, in every lane.
 async fn announce_and_never_send(address: &PeerAddr) {
     let mut peers = Vec::new();
     for _ in 0..300 {
         let mut peer = Peer::link(address).await;
-        let frame = Forged::of(FrameKind::Reply).length(1 << 20);
-        peer.forge(&frame).await;
+        let begun = Forged::of(FrameKind::Reply)
+            .length(1 << 20)
+            .sealed(Check::None);
+        for lane in 0..16 {
+            let part = Forged::of(FrameKind::Fragment).sequence(lane);
+            peer.forge(&part.payload(begun.clone())).await;
+        }
         peers.push(peer);
-    }
-    for peer in &mut peers {
-        peer.write(&[0; 10_000]).await;
     }
 }
 
 async fn send_more_than_the_window(address: &PeerAddr) {
     for _ in 0..10 {
         let mut peer = Peer::link(address).await;
-        peer.tell(|half| half.resolve(1, "stuck").expect("it is short"))
-            .await;
-        let actor = peer
-            .hear_until(|event| match event {
-                Event::Resolved { resolved, .. } => resolved,
-                _ => None,
-            })
-            .await;
+        let actor = peer.resolve("stuck").await.expect("it is registered");
         let ids = [actor.actor.as_u64(), actor.key.as_u64(), actor.fingerprint];
         let bind = Forged::of(FrameKind::Bind).payload(ids.map(u64::to_le_bytes).concat());
         peer.forge(&bind).await;
         for sequence in 1..=100 {
-            let frame = Forged::of(FrameKind::Message).sequence(sequence);
-            let frame = frame.payload(vec![1; 1 << 20]).sealed(peer.check());
-            if peer.try_write(&frame).await.is_err() {
+            let message = Forged::of(FrameKind::Message).sequence(sequence);
+            let message = message.payload(vec![1; 1 << 20]);
+            let parts = message.in_fragments();
+            let bytes: Vec<u8> = parts.flat_map(|part| part.sealed(peer.check())).collect();
+            if peer.try_write(&bytes).await.is_err() {
                 break;
             }
         }

@@ -2,12 +2,15 @@
 
 use std::{mem, sync::Arc, time::Duration};
 
-use mycelium_wire::{CloseReason, Resolved, SendHalf, rkyv::util::AlignedVec};
+use mycelium_core::Bounds;
+use mycelium_wire::{
+    CloseReason, FRAGMENT_BYTES, LANES, Resolved, SendHalf, rkyv::util::AlignedVec,
+};
 use quanta::Instant;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::socket::Socket;
+use crate::{liveness::Life, socket::Socket};
 
 /// A send this long after the last one is written by its own thread; sooner, the writer task
 /// gathers it with others. Writing each message at once would cost a system call per message.
@@ -32,8 +35,11 @@ pub(crate) struct Connection {
     writing: Writing,
     /// Empty, with the capacity that the last batches needed.
     spare: AlignedVec<16>,
-    /// What a write of a sender's own thread left over.
+    /// What a write left over; it comes before all else.
     unwritten: Option<Batch>,
+    pub(crate) life: Life,
+    /// Whether a heartbeat lies in the outbound buffer.
+    has_heartbeat: bool,
     last_write: Instant,
     /// Wakes the writer task.
     pub(crate) writable: Arc<Notify>,
@@ -55,15 +61,17 @@ pub(crate) struct Connection {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Writing {
     Nobody,
-    /// The thread of a sender.
-    Caller,
-    /// The writer task, which runs or has been woken.
+    /// Somebody who is inside the system call.
+    Busy,
+    /// The writer task, which was woken, or waits for the socket to take more.
     Task,
 }
 
 /// What the writer task does next.
 pub(crate) enum Next {
     Write(Batch),
+    /// Until the socket takes more.
+    WaitForRoom,
     /// Until it is woken.
     Wait,
     /// The last frame has been written.
@@ -101,6 +109,8 @@ impl Connection {
             writing: Writing::Nobody,
             spare: AlignedVec::new(),
             unwritten: None,
+            life: Life::default(),
+            has_heartbeat: false,
             last_write: Instant::now(),
             writable: Arc::new(Notify::new()),
             failure: None,
@@ -127,20 +137,42 @@ impl Connection {
             self.hand_to_task();
             return None;
         }
-        self.writing = Writing::Caller;
+        self.begin_errand()
+    }
+
+    /// As [`appoint_writer`](Self::appoint_writer), also where the writer task was woken: it may
+    /// have no thread to run on.
+    pub(crate) fn appoint_helper(&mut self) -> Option<Errand> {
+        match self.writing {
+            Writing::Busy => None,
+            Writing::Nobody | Writing::Task => self.begin_errand(),
+        }
+    }
+
+    fn begin_errand(&mut self) -> Option<Errand> {
+        let batch = self.next_batch()?;
+        self.writing = Writing::Busy;
         Some(Errand {
-            batch: self.take_pending(),
+            batch,
             socket: self.socket(),
         })
     }
 
+    fn next_batch(&mut self) -> Option<Batch> {
+        let rest = self.unwritten.take();
+        rest.or_else(|| (self.send.pending_bytes() > 0).then(|| self.take_pending()))
+    }
+
+    /// Shows the peer that this side lives, unless there is such a frame on its way.
+    pub(crate) fn beat(&mut self) {
+        if self.is_open() && !mem::replace(&mut self.has_heartbeat, true) {
+            self.send.heartbeat();
+        }
+    }
+
     /// The caller wrote what the kernel took.
     pub(crate) fn written_by_caller(&mut self, batch: Batch) {
-        if batch.rest().is_empty() {
-            self.recycle(batch);
-        } else {
-            self.unwritten = Some(batch);
-        }
+        self.put_back(batch);
         if self.unwritten.is_some() || self.send.pending_bytes() > 0 || self.is_closing {
             self.hand_to_task();
         } else {
@@ -148,17 +180,24 @@ impl Connection {
         }
     }
 
+    /// The task wrote what the kernel took.
+    pub(crate) fn written_by_task(&mut self, batch: Batch) -> Next {
+        self.put_back(batch);
+        self.writing = Writing::Task;
+        if self.unwritten.is_some() {
+            return Next::WaitForRoom;
+        }
+        self.next_for_task()
+    }
+
     /// What the writer task does next.
     pub(crate) fn next_for_task(&mut self) -> Next {
-        if self.writing == Writing::Caller {
+        if self.writing == Writing::Busy {
             return Next::Wait;
         }
-        if let Some(rest) = self.unwritten.take() {
-            return Next::Write(rest);
-        }
-        if self.send.pending_bytes() > 0 {
-            self.writing = Writing::Task;
-            return Next::Write(self.take_pending());
+        if let Some(batch) = self.next_batch() {
+            self.writing = Writing::Busy;
+            return Next::Write(batch);
         }
         self.rest();
         if self.is_closing {
@@ -168,9 +207,24 @@ impl Connection {
         }
     }
 
-    pub(crate) fn recycle(&mut self, mut batch: Batch) {
-        batch.bytes.clear();
-        self.spare = batch.bytes;
+    /// Keeps what is left of a batch, or its room.
+    fn put_back(&mut self, mut batch: Batch) {
+        if batch.rest().is_empty() {
+            batch.bytes.clear();
+            self.spare = batch.bytes;
+        } else {
+            self.unwritten = Some(batch);
+        }
+    }
+
+    /// How much may wait to be written, and in what is read.
+    pub(crate) fn bounds(&self, message_limit_bytes: u32) -> Bounds {
+        let mut bounds = Bounds::default();
+        bounds.outbound_bytes = self.send.window_bytes() + UNREAD_REPLY_BYTES as u64;
+        // What is put together grows by doubling.
+        let long_bytes = 2 * LANES as u64 * u64::from(message_limit_bytes);
+        bounds.link_bytes = FRAGMENT_BYTES as u64 + long_bytes;
+        bounds
     }
 
     /// Whether messages may be appended: they would reach the peer.
@@ -196,7 +250,7 @@ impl Connection {
 
     /// Whether so many answers wait for the peer to read that no more are made.
     pub(crate) fn has_unread_replies(&self) -> bool {
-        self.pending_reply_bytes >= UNREAD_REPLY_BYTES
+        self.pending_reply_bytes + self.send.long_answer_bytes() >= UNREAD_REPLY_BYTES
     }
 
     /// Appends the answer to an ask of the peer's, which needs no credit of it.
@@ -204,9 +258,11 @@ impl Connection {
         &mut self,
         append: impl FnOnce(&mut SendHalf) -> Result<(), E>,
     ) -> Result<(), E> {
-        let before = self.send.pending_bytes();
+        // Long ones are counted for as long as they wait.
+        let short = |send: &SendHalf| send.pending_bytes() - send.long_answer_bytes();
+        let before = short(&self.send);
         let appended = append(&mut self.send);
-        self.pending_reply_bytes += self.send.pending_bytes() - before;
+        self.pending_reply_bytes += short(&self.send) - before;
         appended
     }
 
@@ -254,6 +310,7 @@ impl Connection {
         self.pending_answers = 0;
         self.pending_replies = 0;
         self.pending_reply_bytes = 0;
+        self.has_heartbeat = false;
         let mut bytes = mem::take(&mut self.spare);
         let is_pending = self.send.poll_transmit(&mut bytes);
         debug_assert!(is_pending, "asked for only when bytes are pending");

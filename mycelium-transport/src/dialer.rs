@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, path::Path, sync::Arc, time::Duration};
 
-use mycelium_wire::{CloseReason, Hello, NodeId};
+use mycelium_wire::{CloseReason, Hello, NodeId, NodeName};
 use tokio::{
     net::UnixStream,
     select,
@@ -12,13 +12,13 @@ use tokio::{
 use crate::{
     PeerAddr, TransportError,
     driver::Joined,
-    handshake::{HANDSHAKE_TIMEOUT, HandshakeError},
+    handshake::{Greeted, HANDSHAKE_TIMEOUT, HandshakeError},
     link::PeerLink,
     memory,
     pairs::ProposeError,
     peers::Peers,
     socket::Socket,
-    tcp,
+    tcp::{self, TcpGuard},
 };
 
 /// The bound of the first pause between two tries; each failure doubles it.
@@ -37,6 +37,8 @@ const UNIX_ANSWER: Duration = Duration::from_secs(2);
 pub(crate) struct Dialer {
     peers: Arc<Peers>,
     address: PeerAddr,
+    /// Who has to be there; anybody, where this is not known.
+    wanted: Option<NodeName>,
     backoff: Duration,
     /// The link that the last connection belonged to, or that makes another one needless.
     link: Option<Arc<PeerLink>>,
@@ -62,8 +64,17 @@ impl Dialer {
         Self {
             peers,
             address,
+            wanted: None,
             backoff: BACKOFF_MIN,
             link: None,
+        }
+    }
+
+    /// Takes no other node than this for the peer.
+    pub(crate) fn wanting(self, name: NodeName) -> Self {
+        Self {
+            wanted: Some(name),
+            ..self
         }
     }
 
@@ -84,6 +95,23 @@ impl Dialer {
         let node = self.peers.node().clone();
         node.spawn_task(self.keep(first));
         Ok(())
+    }
+
+    /// Looks for a peer whose link is lost: dials until nobody listens there any more, or the link
+    /// is up again, for which a connection of its own will do.
+    pub(crate) async fn look_for(mut self, is_lost: impl Fn() -> bool) {
+        while is_lost() {
+            match self.connect().await {
+                Err(DialError::Refused(_)) => return,
+                Err(_) => self.pause().await,
+                Ok(joined) => {
+                    let peers = Arc::clone(&self.peers);
+                    let driven = async move { peers.drive(joined).await };
+                    self.peers.node().spawn_task(driven);
+                    return;
+                }
+            }
+        }
     }
 
     /// Drives one connection after the other until the node closes.
@@ -158,6 +186,9 @@ impl Dialer {
             {
                 tracing::warn!(address = %self.address, %reason, "a peer cannot be linked to");
             }
+            DialError::Handshake(HandshakeError::Tls(reason)) => {
+                tracing::warn!(address = %self.address, %reason, "a peer cannot be linked to");
+            }
             _ => {}
         }
         None
@@ -165,9 +196,15 @@ impl Dialer {
 
     /// Makes a connection: over TCP only where Unix cannot be.
     async fn connect(&self) -> Result<Joined, DialError> {
-        let dialled = time::timeout(HANDSHAKE_TIMEOUT, connect(&self.address)).await;
+        let guard = self.peers.node().extensions();
+        let guard = guard.get_or_insert_with(TcpGuard::default);
+        let dialled = time::timeout(HANDSHAKE_TIMEOUT, connect(&self.address, &guard)).await;
         let timed_out = |_| DialError::Unreachable(io::ErrorKind::TimedOut.into());
         let greeted = self.peers.greet(dialled.map_err(timed_out)??).await?;
+        let found = greeted.hello.node.name();
+        if let Some(wanted) = self.wanted.as_ref().filter(|wanted| *wanted != found) {
+            return Err(refuse_stranger(greeted, wanted));
+        }
         if greeted.is_tcp()
             && let Some(joined) = self.over_unix(&greeted.hello).await
         {
@@ -198,12 +235,7 @@ impl Dialer {
         let stream = stream.map_err(DialError::from_connect)?;
         let found = self.peers.greet(Socket::Unix(stream)).await?;
         if found.hello.node != *wanted {
-            let wrong = CloseReason::WrongNode {
-                wanted: wanted.to_string().into(),
-                found: found.hello.node.to_string().into(),
-            };
-            found.refuse(&wrong);
-            return Err(HandshakeError::from(wrong).into());
+            return Err(refuse_stranger(found, wanted));
         }
         Ok(self.peers.propose(found).await?)
     }
@@ -217,14 +249,25 @@ impl Dialer {
     }
 }
 
+/// Tells a node that another was dialled.
+fn refuse_stranger(found: Greeted, wanted: &impl ToString) -> DialError {
+    let wrong = CloseReason::WrongNode {
+        wanted: wanted.to_string().into(),
+        found: found.hello.node.to_string().into(),
+    };
+    found.refuse(&wrong);
+    HandshakeError::from(wrong).into()
+}
+
 /// Connects to whoever listens at this address.
-async fn connect(address: &PeerAddr) -> Result<Socket, DialError> {
+async fn connect(address: &PeerAddr, guard: &TcpGuard) -> Result<Socket, DialError> {
     let connected = match address {
         PeerAddr::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
         PeerAddr::Tcp { host, port } => {
-            let places = tcp::resolve(&address.to_string(), host, *port).await;
+            let places = tcp::resolve(&address.to_string(), host, *port, guard).await;
             let places = places.map_err(DialError::Address)?;
-            tcp::connect(&places).await.map(Socket::Tcp)
+            let connected = tcp::connect(&places).await;
+            connected.and_then(|stream| guard.dialled(stream))
         }
         PeerAddr::Memory(name) => memory::connect(name).map(Socket::Pipe),
     };

@@ -3,15 +3,17 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use bytes::BytesMut;
-use mycelium_core::{Inbound, Link, Node};
+use bytes::{Bytes, BytesMut};
+use mycelium_core::{Inbound, Link, Node, PendingAsk};
 use mycelium_wire::{CloseReason, Event, ReceiveHalf};
 use tokio::{select, task::coop, time};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    PeerAddr,
     connection::{Connection, Next},
     link::PeerLink,
+    peer_process::PeerProcess,
     socket::Socket,
 };
 
@@ -35,6 +37,15 @@ pub(crate) struct Joined {
     pub(crate) socket: Arc<Socket>,
     pub(crate) receive: ReceiveHalf,
     pub(crate) generation: u32,
+    pub(crate) lifeline: Lifeline,
+}
+
+/// What tells, once the connection is gone, whether the peer is as well.
+#[derive(Default)]
+pub(crate) struct Lifeline {
+    pub(crate) process: Option<PeerProcess>,
+    /// Where a peer that dialled us listens itself.
+    pub(crate) way_back: Option<PeerAddr>,
 }
 
 /// Runs a connection until it ends.
@@ -44,6 +55,7 @@ pub(crate) async fn drive(node: &Node, joined: Joined) -> Ending {
         socket,
         receive,
         generation,
+        lifeline: _,
     } = joined;
     let failed = link.with_connection(generation, |up| up.failed.clone());
     let Some(failed) = failed else {
@@ -130,8 +142,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     async fn run(&mut self, node: &Node, failed: &CancellationToken) -> Ending {
         select! {
-            ending = self.read_on() => return ending,
+            biased;
             () = failed.cancelled() => {}
+            ending = self.read_on() => return ending,
             () = node.closing().cancelled() => return Ending::Closed(CloseReason::Requested),
         }
         let failure = self
@@ -139,6 +152,8 @@ impl Reader<'_> {
             .with_connection(self.generation, |up| up.failure.take());
         match failure.flatten() {
             Some(reason) => Ending::Closed(reason),
+            // What such a peer still says is of an epoch that is over.
+            None if self.link.is_dead() => Ending::Lost(superseded()),
             None => self.read_rest(node).await,
         }
     }
@@ -162,7 +177,7 @@ impl Reader<'_> {
             coop::consume_budget().await;
             match self.socket.read(self.receive.buffer()).await {
                 Ok(0) => return Ending::Lost(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => {}
+                Ok(_) => self.link.hear(),
                 Err(error) => return Ending::Lost(error),
             }
         }
@@ -170,10 +185,16 @@ impl Reader<'_> {
 
     /// Handles all complete frames of a read; each actor is woken once.
     fn dispatch(&mut self) -> Result<(), CloseReason> {
+        let mut has_beaten = false;
         while let Some(event) = self.receive.poll_event()? {
+            has_beaten |= matches!(event, Event::Heartbeat);
             handle(self.link, self.inbound, self.generation, event)?;
         }
         self.inbound.flush()?;
+        if has_beaten {
+            // Once, however many there are.
+            self.inbound.report();
+        }
         self.link.flush();
         Ok(())
     }
@@ -187,6 +208,11 @@ fn handle(
 ) -> Result<(), CloseReason> {
     match event {
         Event::Message { binding, frame } => inbound.message(binding, frame),
+        Event::LongMessage {
+            binding,
+            sequence,
+            archive,
+        } => inbound.long_message(binding, sequence, archive),
         Event::Credit { binding, credit } => link.credited(generation, binding, credit)?,
         Event::Bind { binding, bind } => {
             inbound.bind(binding, &bind, link.message_limit_bytes());
@@ -194,7 +220,13 @@ fn handle(
         Event::Bound { binding, window } => link.bound(generation, binding, window)?,
         Event::Stop { binding } => inbound.stop(binding),
         Event::Kill { binding } => inbound.kill(binding),
-        Event::Ended { binding, reason } => link.actor_ended(generation, binding, reason)?,
+        Event::Ended { binding, reason } => {
+            // What the dead sent comes first.
+            inbound.flush()?;
+            link.actor_ended(generation, binding, reason)?;
+        }
+        Event::Cancel { binding, sequence } => inbound.cancel(binding, sequence),
+        Event::Heartbeat | Event::Part => {}
         Event::Unbind { binding } => inbound.unbind(binding),
         Event::Unbound { binding } => link.unbound_by_peer(generation, binding)?,
         Event::Resolve { request, name } => {
@@ -202,20 +234,29 @@ fn handle(
         }
         Event::Resolved { request, resolved } => link.answered(request, resolved),
         Event::Reply { request, frame } => {
-            if let Some(ask) = link.take_ask(request) {
-                let completed = ask.complete(&frame.detach(), &inbound.ports());
-                completed.map_err(|error| CloseReason::Corrupt(error.to_string().into()))?;
+            if let Some(ask) = link.take_answered(request) {
+                complete(ask, &frame.detach(), inbound)?;
+            }
+        }
+        Event::LongReply { request, archive } => {
+            if let Some(ask) = link.take_answered(request) {
+                complete(ask, &archive, inbound)?;
             }
         }
         Event::ReplyFailed { request, failure } => {
-            if let Some(ask) = link.take_ask(request) {
+            if let Some(ask) = link.take_answered(request) {
                 ask.refuse(failure);
             }
         }
         Event::Close(reason) => return Err(reason),
-        Event::Hello(_) | Event::Up => unreachable!("the handshake is done"),
+        Event::Hello(_) | Event::Up { .. } => unreachable!("the handshake is done"),
     }
     Ok(())
+}
+
+fn complete(ask: PendingAsk, archive: &Bytes, inbound: &Inbound) -> Result<(), CloseReason> {
+    let completed = ask.complete(archive, &inbound.ports());
+    completed.map_err(|error| CloseReason::Corrupt(error.to_string().into()))
 }
 
 fn superseded() -> io::Error {
@@ -237,26 +278,35 @@ impl Writer {
             .link
             .with_connection(self.generation, |up| Arc::clone(&up.writable));
         let Some(wake) = wake else { return };
-        let mut written = None;
+        let mut next = self.next(Connection::next_for_task);
         loop {
-            let next = self.link.with_connection(self.generation, |up| {
-                if let Some(batch) = written.take() {
-                    up.recycle(batch);
-                }
-                up.next_for_task()
-            });
-            match next {
-                Some(Next::Write(batch)) => {
-                    if self.socket.write_all(batch.rest()).await.is_err() {
-                        self.link
-                            .with_connection(self.generation, Connection::break_off);
-                        return;
+            let is_ok = match next {
+                Some(Next::Write(mut batch)) => match self.socket.try_write(batch.rest()) {
+                    Ok(written_bytes) => {
+                        coop::consume_budget().await;
+                        batch.advance(written_bytes);
+                        next = self.next(|up| up.written_by_task(batch));
+                        continue;
                     }
-                    written = Some(batch);
+                    Err(_) => false,
+                },
+                Some(Next::WaitForRoom) => self.socket.writable().await.is_ok(),
+                Some(Next::Wait) => {
+                    wake.notified().await;
+                    true
                 }
-                Some(Next::Wait) => wake.notified().await,
                 Some(Next::End) | None => return,
+            };
+            if !is_ok {
+                self.link
+                    .with_connection(self.generation, Connection::break_off);
+                return;
             }
+            next = self.next(Connection::next_for_task);
         }
+    }
+
+    fn next(&self, ask: impl FnOnce(&mut Connection) -> Next) -> Option<Next> {
+        self.link.with_connection(self.generation, ask)
     }
 }

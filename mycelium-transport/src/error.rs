@@ -21,8 +21,8 @@ pub enum TransportError {
     },
     /// Other hosts could listen in, or come in.
     #[error(
-        "{address} is {ip}, which is not loopback: beyond this host TCP needs mutual TLS, which is \
-         not there yet"
+        "{address} is {ip}, which is not loopback: beyond this host TCP needs mutual TLS, start the \
+         node with `tls(..)`"
     )]
     NotLoopback {
         /// The address as it was written.
@@ -51,6 +51,23 @@ pub enum TransportError {
     DuplicateNode {
         /// The name.
         name: NodeName,
+    },
+    /// Peers would not believe that this node is who it says it is.
+    #[error(
+        "this node is {node}, its certificate is for {certified}: give it a certificate with its \
+         name among the DNS names (subjectAltName), or start it under the certificate's name"
+    )]
+    WrongCertificateName {
+        /// The node's name.
+        node: NodeName,
+        /// The names in its certificate.
+        certified: String,
+    },
+    /// There is no certificate to be replaced.
+    #[error("{node} was started without TLS: start it with `tls(..)`")]
+    WithoutTls {
+        /// The node's name.
+        node: NodeName,
     },
     /// Unix sockets are for nodes that have one themselves.
     #[error("{peer} cannot be dialled: start this node with `unix(dir)`")]

@@ -10,12 +10,13 @@ use mycelium_wire::{
 };
 use tokio::time;
 
-use crate::{same_user::Untrusted, socket::Socket};
+use crate::{same_user::Untrusted, socket::Socket, tls::TlsRefusal};
 
 /// How long a peer may take for each part of the handshake.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A connection whose peer has introduced itself, and is of our own user.
+/// A connection whose peer has introduced itself, and is of our own user or has the certificate of
+/// the node that it says it is.
 pub(crate) struct Greeted {
     pub(crate) hello: Hello,
     handshake: Handshake,
@@ -26,6 +27,8 @@ pub(crate) struct Established {
     pub(crate) socket: Socket,
     pub(crate) send: SendHalf,
     pub(crate) receive: ReceiveHalf,
+    /// Of the pair of nodes.
+    pub(crate) epoch: u32,
 }
 
 /// Why there is no connection.
@@ -35,8 +38,19 @@ pub(crate) enum HandshakeError {
     Closed(#[from] CloseReason),
     #[error("the peer was refused")]
     Untrusted(#[from] Untrusted),
+    #[error("the two do not come together over TLS")]
+    Tls(#[source] TlsRefusal),
     #[error("the connection was lost during the handshake")]
-    Lost(#[from] io::Error),
+    Lost(#[source] io::Error),
+}
+
+impl From<io::Error> for HandshakeError {
+    fn from(error: io::Error) -> Self {
+        match TlsRefusal::within(&error) {
+            Some(refusal) => Self::Tls(refusal.clone()),
+            None => Self::Lost(error),
+        }
+    }
 }
 
 /// Exchanges hellos. The peer is told the reason of a refusal.
@@ -61,31 +75,35 @@ pub(crate) async fn greet(
 
 impl Greeted {
     /// Confirms the peer and waits until it has confirmed us: the dialling side's part.
-    pub(crate) async fn propose(&mut self) -> Result<(), HandshakeError> {
-        self.append_confirm();
+    ///
+    /// Each names the pair's epoch as it knows it; gives the greater of the two.
+    pub(crate) async fn propose(&mut self, epoch: u32) -> Result<u32, HandshakeError> {
+        self.append_confirm(epoch);
         let handshake = &mut self.handshake;
         let confirmed = in_time(async {
             handshake.write().await?;
             handshake.confirmed().await
         });
         let confirmed = confirmed.await;
-        confirmed.map_err(|error| handshake.refuse_by(error))
+        let theirs = confirmed.map_err(|error| handshake.refuse_by(error))?;
+        Ok(theirs.max(epoch))
     }
 
-    /// Waits until the peer has confirmed us: the accepting side's part.
-    pub(crate) async fn proposed(&mut self) -> Result<(), HandshakeError> {
+    /// Waits until the peer has confirmed us, and gives the epoch that it knows: the accepting
+    /// side's part.
+    pub(crate) async fn proposed(&mut self) -> Result<u32, HandshakeError> {
         let confirmed = in_time(self.handshake.confirmed()).await;
         confirmed.map_err(|error| self.handshake.refuse_by(error))
     }
 
     /// The accepting side's last word: its `Confirm` is the first frame that the link writes.
-    pub(crate) fn accept(mut self) -> Established {
-        self.append_confirm();
-        self.establish()
+    pub(crate) fn accept(mut self, epoch: u32) -> Established {
+        self.append_confirm(epoch);
+        self.establish(epoch)
     }
 
     /// The handshake is done.
-    pub(crate) fn establish(self) -> Established {
+    pub(crate) fn establish(self, epoch: u32) -> Established {
         let Handshake {
             socket,
             mut send,
@@ -97,12 +115,13 @@ impl Greeted {
             socket,
             send,
             receive,
+            epoch,
         }
     }
 
     /// Whether a better way to the peer is worth a look.
     pub(crate) fn is_tcp(&self) -> bool {
-        matches!(self.handshake.socket, Socket::Tcp(_))
+        matches!(self.handshake.socket, Socket::Tcp(_) | Socket::Tls(_))
     }
 
     /// Gives the connection up, and tells the peer why.
@@ -110,8 +129,8 @@ impl Greeted {
         self.handshake.refuse(reason);
     }
 
-    fn append_confirm(&mut self) {
-        self.handshake.send.confirm(self.hello.nonce);
+    fn append_confirm(&mut self, epoch: u32) {
+        self.handshake.send.confirm(self.hello.nonce, epoch);
     }
 }
 
@@ -125,25 +144,29 @@ struct Handshake {
 /// What a peer says in a handshake.
 enum Word {
     Hello(Box<Hello>),
-    Confirm,
+    Confirm { epoch: u32 },
 }
 
 impl Handshake {
     async fn greet(&mut self, hello: &Hello) -> Result<Hello, HandshakeError> {
+        self.socket.secure().await?;
         self.send.hello(hello).map_err(io::Error::other)?;
         self.write().await?;
         match self.next().await? {
             Word::Hello(hello) => {
                 self.socket.check_user().await?;
+                self.socket.check_name(hello.node.name())?;
                 Ok(*hello)
             }
-            Word::Confirm => unreachable!("the receiving half lets nothing in before the hello"),
+            Word::Confirm { .. } => {
+                unreachable!("the receiving half lets nothing in before the hello")
+            }
         }
     }
 
-    async fn confirmed(&mut self) -> Result<(), HandshakeError> {
+    async fn confirmed(&mut self) -> Result<u32, HandshakeError> {
         match self.next().await? {
-            Word::Confirm => Ok(()),
+            Word::Confirm { epoch } => Ok(epoch),
             Word::Hello(_) => unreachable!("the receiving half lets one hello in"),
         }
     }
@@ -152,7 +175,7 @@ impl Handshake {
         loop {
             match self.receive.poll_event()? {
                 Some(Event::Hello(hello)) => return Ok(Word::Hello(hello)),
-                Some(Event::Up) => return Ok(Word::Confirm),
+                Some(Event::Up { epoch }) => return Ok(Word::Confirm { epoch }),
                 Some(Event::Close(reason)) => return Err(reason.into()),
                 Some(_) => unreachable!("the receiving half lets nothing else in before it is up"),
                 None => {}

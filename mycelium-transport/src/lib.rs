@@ -13,9 +13,11 @@ mod error;
 mod handshake;
 mod link;
 mod listener;
+mod liveness;
 mod memory;
 mod outbound;
 mod pairs;
+mod peer_process;
 mod peers;
 mod pipe;
 mod plugin;
@@ -26,13 +28,16 @@ mod socket_table;
 mod tcp;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tls;
 mod transport;
 mod unix_dir;
 
 pub use crate::{
     address::{InvalidPeerAddr, PeerAddr},
     error::TransportError,
+    liveness::LivenessConfig,
     plugin::{BuildTransport, TransportNode},
+    tls::{TlsConfig, TlsConfigError},
     transport::Transport,
     unix_dir::UnixDirError,
 };

@@ -14,10 +14,12 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use mycelium_core::{
-    EncodePorts, Inbound, InboundBinding, Link, LinkKind, LinkRefusal, Node, PendingAsk, Remote,
+    EncodePorts, Inbound, InboundBinding, Link, LinkEvent, LinkKind, LinkRefusal, Node, PendingAsk,
+    Remote,
 };
 use mycelium_wire::{
     BindingId, CloseReason, Credit, EndReason, EndedBinding, Limits, NodeId, Resolved, SendHalf,
@@ -27,6 +29,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify, oneshot};
 
 use crate::{
     connection::{Connection, Errand, OPEN_QUESTIONS},
+    liveness::{Finding, LivenessConfig},
     outbound::{Down, Outbound, Released, Signal},
     socket::Socket,
 };
@@ -37,7 +40,11 @@ pub(crate) struct PeerLink {
     peer: NodeId,
     /// Whether the last connection was over TCP: a pair may find a better way when it links again.
     is_tcp: AtomicBool,
+    /// How often one of the two nodes was declared down before.
+    epoch: u32,
     limits: Limits,
+    /// Whether the peer was heard since the liveness thread looked last.
+    was_heard: AtomicBool,
     /// Everything that senders touch. Never held across an await or a write.
     outbound: Mutex<Outbound>,
     /// What the reader brings in; it goes from one connection's reader to the next one's.
@@ -47,7 +54,13 @@ pub(crate) struct PeerLink {
 }
 
 impl PeerLink {
-    pub(crate) fn new(node: &Node, peer: NodeId, kind: LinkKind, limits: Limits) -> Arc<Self> {
+    pub(crate) fn new(
+        node: &Node,
+        peer: NodeId,
+        epoch: u32,
+        kind: LinkKind,
+        limits: Limits,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|me: &Weak<Self>| {
             let link = me.clone() as Weak<dyn Link>;
             let ports = EncodePorts::new(node.clone(), link.clone());
@@ -55,7 +68,9 @@ impl PeerLink {
                 node: node.clone(),
                 peer,
                 is_tcp: AtomicBool::new(kind == LinkKind::Tcp),
+                epoch,
                 limits,
+                was_heard: AtomicBool::new(true),
                 outbound: Mutex::new(Outbound::new(ports)),
                 inbound: AsyncMutex::new(Inbound::new(node.clone(), link)),
                 lost: Notify::new(),
@@ -70,13 +85,26 @@ impl PeerLink {
         self.is_tcp
             .store(socket.kind() == LinkKind::Tcp, Ordering::Relaxed);
         let make = |generation| Connection::new(generation, send, socket);
-        self.lock().connect(&self.peer, make)
+        let connected = self.lock().connect(&self.peer, make);
+        self.report_loss(&connected.1);
+        let peer = self.peer.clone();
+        self.node.report_link(LinkEvent::Up { peer });
+        connected
+    }
+
+    /// Tells of a connection that was lost on the way.
+    fn report_loss(&self, released: &Released) {
+        if let Some(unknown) = released.lost {
+            let peer = self.peer.clone();
+            self.node.report_link(LinkEvent::Lost { peer, unknown });
+        }
     }
 
     /// A connection is gone; the peer may come back.
     pub(crate) fn disconnect(&self, generation: u32) {
         let released = self.lock().disconnect(&self.peer, generation);
         if let Some(released) = released {
+            self.report_loss(&released);
             self.lost.notify_waiters();
             released.wake();
         }
@@ -90,8 +118,64 @@ impl PeerLink {
     /// The peer is gone for good: whoever waits is to be told.
     pub(crate) fn end(&self, down: Down) -> Released {
         let released = self.lock().end(&self.peer, down);
+        self.report_loss(&released);
         self.lost.notify_waiters();
         released
+    }
+
+    /// Which of the pair's links this is.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Something came from the peer.
+    pub(crate) fn hear(&self) {
+        // Relaxed: the liveness thread may see it at its next look.
+        self.was_heard.store(true, Ordering::Relaxed);
+    }
+
+    /// So much time has passed: shows the peer that this side lives, and finds how the peer is.
+    pub(crate) fn look(&self, elapsed: Duration, config: &LivenessConfig) -> (u32, Finding) {
+        let mut outbound = self.lock();
+        let Some(up) = outbound.up() else {
+            return (0, Finding::Nothing);
+        };
+        let was_heard = self.was_heard.swap(false, Ordering::Relaxed) || up.socket().has_unread();
+        let finding = up.life.pass(elapsed, was_heard, config);
+        if up.life.take_heartbeat(config) {
+            up.beat();
+        }
+        let generation = up.generation;
+        let errand = up.appoint_helper();
+        drop(outbound);
+        self.write_directly(generation, errand);
+        (generation, finding)
+    }
+
+    /// Tells the peer why it is given up, as far as its socket takes it at once.
+    pub(crate) fn part(&self, generation: u32, reason: &CloseReason) {
+        let mut outbound = self.lock();
+        let Some(up) = outbound.connection(generation) else {
+            return;
+        };
+        up.close(reason);
+        let errand = up.appoint_helper();
+        drop(outbound);
+        self.write_directly(generation, errand);
+    }
+
+    /// As [`write_now`](Self::write_now), for a thread that does not rely on the runtime.
+    fn write_directly(&self, generation: u32, errand: Option<Errand>) {
+        if let Some(Errand { mut batch, socket }) = errand {
+            let written_bytes = socket.write_directly(batch.rest()).unwrap_or(0);
+            batch.advance(written_bytes);
+            self.with_connection(generation, |up| up.written_by_caller(batch));
+        }
+    }
+
+    /// Whether the peer was declared down.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.lock().down() == Some(Down::Dead)
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -185,6 +269,7 @@ impl PeerLink {
             ask.end(&reason);
         }
         if let Some(remote) = remote {
+            remote.mourn(&(&reason).into());
             remote.wake();
         }
         Ok(())
@@ -222,9 +307,29 @@ impl PeerLink {
         self.with_connection(generation, answer).unwrap_or(Ok(()))
     }
 
-    /// An ask of ours that waits for an answer, to be settled outside the lock.
-    pub(crate) fn take_ask(&self, request: u64) -> Option<PendingAsk> {
-        self.lock().ports.pending().take(request)
+    /// An ask of ours whose answer has come, to be settled outside the lock. One that comes late is
+    /// counted.
+    pub(crate) fn take_answered(&self, request: u64) -> Option<PendingAsk> {
+        let mut outbound = self.lock();
+        let ask = outbound.ports.pending().take(request);
+        if ask.is_none() {
+            outbound.count_late_reply();
+        }
+        ask
+    }
+
+    /// Takes out an ask whose asker has left, and tells the peer that its message need not be handled.
+    fn cancel(&self, request: u64) -> Option<PendingAsk> {
+        let mut outbound = self.lock();
+        let message = outbound.ports.pending().message_of(request);
+        let ask = outbound.ports.pending().take(request)?;
+        if let Some((binding, sequence)) = message
+            && let Ok(up) = outbound.take_up()
+        {
+            up.send.cancel(binding, sequence);
+            self.write(outbound);
+        }
+        Some(ask)
     }
 
     /// The answer to a question of ours; one that nobody asked for, or waits for, is dropped.
@@ -307,11 +412,12 @@ impl PeerLink {
         Ok(answer)
     }
 
-    /// A peer that went down may have been met in another life since. Takes the lock of the node's
-    /// links: not under that of the link.
+    /// A peer that went down may have been met since, in another life or a later epoch. Takes the lock
+    /// of the node's links: not under that of the link.
     fn as_of_now(&self, refusal: LinkRefusal) -> LinkRefusal {
+        let is_met = || self.node.is_linked_to(self.peer.name());
         match refusal {
-            LinkRefusal::NodeDown if self.node.is_replaced(&self.peer) => LinkRefusal::Stale,
+            LinkRefusal::NodeDown if is_met() => LinkRefusal::Stale,
             refusal => refusal,
         }
     }

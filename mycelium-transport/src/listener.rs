@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     driver::Joined, handshake::HandshakeError, memory::MemoryListener, peers::Peers,
-    socket::Socket, unix_dir::UnixDir,
+    socket::Socket, tcp::TcpGuard, unix_dir::UnixDir,
 };
 
 /// The most handshakes under way at once.
@@ -32,7 +32,10 @@ pub(crate) enum Listener {
         #[expect(dead_code, reason = "removes the socket when it is dropped")]
         place: UnixDir,
     },
-    Tcp(TcpListener),
+    Tcp {
+        listener: TcpListener,
+        guard: Arc<TcpGuard>,
+    },
     Memory(MemoryListener),
 }
 
@@ -40,7 +43,7 @@ impl Listener {
     async fn accept(&mut self) -> io::Result<Socket> {
         match self {
             Self::Unix { listener, .. } => Ok(Socket::Unix(listener.accept().await?.0)),
-            Self::Tcp(listener) => Ok(Socket::Tcp(listener.accept().await?.0)),
+            Self::Tcp { listener, guard } => guard.accepted(listener.accept().await?.0),
             Self::Memory(listener) => Ok(Socket::Pipe(listener.accept().await)),
         }
     }

@@ -2,8 +2,10 @@
 
 use std::{collections::HashMap, mem, sync::Arc};
 
-use mycelium_core::{EncodePorts, LinkRefusal, LinkStats, PendingAsk, Remote};
-use mycelium_wire::{Bind, BindingId, NodeId, Resolved, Totals};
+use mycelium_core::{
+    EncodePorts, LinkRefusal, LinkState, LinkStats, PendingAsk, Remote, StopReason,
+};
+use mycelium_wire::{Bind, BindingId, NodeId, Resolved};
 use tokio::sync::oneshot;
 
 use crate::{connection::Connection, remotes::Remotes};
@@ -38,6 +40,8 @@ pub(crate) enum Signal {
 pub(crate) struct Released {
     remotes: Vec<Arc<Remote>>,
     asks: Vec<PendingAsk>,
+    /// How many messages were in flight, where a connection was lost.
+    pub(crate) lost: Option<u64>,
     is_final: bool,
 }
 
@@ -50,6 +54,9 @@ impl Released {
         };
         self.asks.into_iter().for_each(settle);
         for remote in self.remotes {
+            if self.is_final {
+                remote.mourn(&StopReason::NodeDown);
+            }
             remote.wake();
         }
     }
@@ -98,15 +105,16 @@ impl Outbound {
         self.last_generation += 1;
         let mut connection = Box::new(make(self.last_generation));
         let mut remotes = self.remotes.living();
+        for remote in remotes.iter().filter(|remote| is_awaited(remote)) {
+            connection.bind(remote);
+        }
         for (remote, signal) in self.signals.drain(..) {
             connection.signal(&remote, signal);
             remotes.push(remote);
         }
-        let asks = self.replace(peer, State::Up(connection));
         let released = Released {
             remotes,
-            asks,
-            is_final: false,
+            ..self.replace(peer, State::Up(connection))
         };
         (self.last_generation, released)
     }
@@ -114,23 +122,19 @@ impl Outbound {
     /// The connection of this generation is gone; `None` where it was not up any more.
     pub(crate) fn disconnect(&mut self, peer: &NodeId, generation: u32) -> Option<Released> {
         self.connection(generation)?;
-        let asks = self.replace(peer, State::Reconnecting);
-        Some(Released {
-            asks,
-            ..Released::default()
-        })
+        Some(self.replace(peer, State::Reconnecting))
     }
 
     /// The peer is gone for good.
     pub(crate) fn end(&mut self, peer: &NodeId, down: Down) -> Released {
-        let asks = self.replace(peer, State::Down(down));
+        let replaced = self.replace(peer, State::Down(down));
         self.questions.clear();
         let mut remotes = self.remotes.living();
         remotes.extend(self.signals.drain(..).map(|(remote, _)| remote));
         Released {
             remotes,
-            asks,
             is_final: true,
+            ..replaced
         }
     }
 
@@ -151,9 +155,24 @@ impl Outbound {
     pub(crate) fn stats(&self) -> LinkStats {
         let mut stats = self.past;
         if let State::Up(up) = &self.state {
-            add(&mut stats, up.send.totals());
+            stats += up.send.totals().into();
         }
         stats
+    }
+
+    /// An answer came that nobody waited for any more.
+    pub(crate) fn count_late_reply(&mut self) {
+        self.past.late_replies += 1;
+    }
+
+    /// How the link is.
+    pub(crate) fn state(&self) -> LinkState {
+        match &self.state {
+            State::Up(up) if up.life.is_suspected() => LinkState::Suspected,
+            State::Up(_) => LinkState::Up,
+            State::Reconnecting => LinkState::Reconnecting,
+            State::Down(_) => LinkState::Down,
+        }
     }
 
     /// The connection, or why nothing can be sent.
@@ -226,6 +245,9 @@ impl Outbound {
             && up.is_open()
         {
             let of_binding = |(remote, _): &mut (Arc<Remote>, Signal)| remote.binding() == binding;
+            for remote in remotes.iter().filter(|remote| is_awaited(remote)) {
+                up.bind(remote);
+            }
             for (remote, signal) in self.signals.extract_if(.., of_binding) {
                 up.signal(&remote, signal);
                 remotes.push(remote);
@@ -255,21 +277,26 @@ impl Outbound {
 
     /// Leaves the state before. A connection that was up ends: what was in flight on it is reported
     /// as unknown, its questions are forgotten, and its asks are to be failed.
-    fn replace(&mut self, peer: &NodeId, state: State) -> Vec<PendingAsk> {
+    fn replace(&mut self, peer: &NodeId, state: State) -> Released {
         let State::Up(lost) = mem::replace(&mut self.state, state) else {
-            return Vec::new();
+            return Released::default();
         };
         lost.failed.cancel();
         self.questions.clear();
         self.remotes.release_all();
-        let unknown = lost.send.totals().in_flight;
-        add(&mut self.past, lost.send.totals());
+        let totals = lost.send.totals();
+        let unknown = totals.in_flight;
+        self.past += totals.into();
         // Nobody will hear of these.
         self.past.unknown += mem::take(&mut self.past.in_flight);
         if unknown > 0 {
             tracing::warn!(%peer, unknown, "a connection was lost with messages in flight");
         }
-        self.ports.pending().take_all()
+        Released {
+            asks: self.ports.pending().take_all(),
+            lost: Some(unknown),
+            ..Released::default()
+        }
     }
 }
 
@@ -304,11 +331,9 @@ impl Connection {
     }
 }
 
-fn add(stats: &mut LinkStats, connection: Totals) {
-    stats.accepted += connection.accepted;
-    stats.confirmed += connection.confirmed;
-    stats.refused += connection.refused;
-    stats.in_flight += connection.in_flight;
+/// Whether the end of a living actor is to be heard of: it has to be bound.
+fn is_awaited(remote: &Remote) -> bool {
+    remote.is_watched() && remote.end_reason().is_none()
 }
 
 impl From<Down> for LinkRefusal {

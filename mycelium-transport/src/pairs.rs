@@ -21,6 +21,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{handshake::HandshakeError, link::PeerLink};
 
+/// The most links of one node.
+const LINKS: usize = 1_024;
+
+/// The most peers whose epochs are remembered after their links have ended.
+const EPOCHS: usize = 4_096;
+
 /// The links of a node, and what it has proposed to its peers.
 pub(crate) struct Pairs {
     us: NodeName,
@@ -28,6 +34,8 @@ pub(crate) struct Pairs {
     links: HashMap<NodeName, Arc<PeerLink>>,
     /// Fires when the proposal to the peer is taken or refused.
     proposals: HashMap<NodeName, CancellationToken>,
+    /// What follows the links that have ended: the life of the peer, and the pair's next epoch.
+    epochs: HashMap<NodeName, (u128, u32)>,
 }
 
 /// What to do with a connection that the peer proposes.
@@ -55,6 +63,19 @@ impl Pairs {
             us,
             links: HashMap::new(),
             proposals: HashMap::new(),
+            epochs: HashMap::new(),
+        }
+    }
+
+    /// How often one of the two was declared down, as far as this node knows.
+    pub(crate) fn epoch_of(&self, peer: &NodeId) -> u32 {
+        let link = self.links.get(peer.name());
+        if let Some(link) = link.filter(|link| link.peer() == peer) {
+            return link.epoch();
+        }
+        match self.epochs.get(peer.name()) {
+            Some((incarnation, epoch)) if *incarnation == peer.incarnation() => *epoch,
+            _ => 0,
         }
     }
 
@@ -102,15 +123,33 @@ impl Pairs {
         self.links.insert(link.peer().name().clone(), link)
     }
 
-    /// Takes a link out, if it is still the one of its pair; says whether it was.
+    /// Every link that has not ended.
+    pub(crate) fn links(&self) -> Vec<Arc<PeerLink>> {
+        self.links.values().cloned().collect()
+    }
+
+    /// Takes a link out, because its peer is down, if it is still the one of its pair; says whether
+    /// it was. The next link of the pair is of another epoch.
     pub(crate) fn remove(&mut self, link: &Arc<PeerLink>) -> bool {
         let name = link.peer().name();
         let known = self.links.get(name);
         let is_known = known.is_some_and(|known| Arc::ptr_eq(known, link));
         if is_known {
             self.links.remove(name);
+            self.raise(link);
         }
         is_known
+    }
+
+    fn raise(&mut self, link: &PeerLink) {
+        if !self.epochs.contains_key(link.peer().name())
+            && self.epochs.len() >= EPOCHS
+            && let Some(other) = self.epochs.keys().next().cloned()
+        {
+            self.epochs.remove(&other);
+        }
+        let next = (link.peer().incarnation(), link.epoch().saturating_add(1));
+        self.epochs.insert(link.peer().name().clone(), next);
     }
 
     /// Whether a connection to this peer may be made at all.
@@ -119,6 +158,10 @@ impl Pairs {
         let is_another = |link: &Arc<PeerLink>| *link.peer() != hello.node && link.is_up();
         if *name == self.us || self.links.get(name).is_some_and(is_another) {
             return Err(CloseReason::DuplicateNode(name.clone()));
+        }
+        let others = self.links.len() + self.proposals.len();
+        if !self.links.contains_key(name) && others >= LINKS {
+            return Err(CloseReason::TooManyLinks { limit: LINKS });
         }
         Ok(())
     }

@@ -1,29 +1,30 @@
 //! [`Peers`]: which nodes this one is linked to; one link per pair of nodes.
 
 use std::{
-    fs,
+    fs, future, mem,
+    net::IpAddr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use mycelium_core::{Link, LinkKind, Node};
+use mycelium_core::{Link, LinkEvent, LinkKind, Node};
 use mycelium_wire::{CloseReason, Hello, Limits, NodeId, NodeName};
 use rustix::process::{geteuid, getpid};
 use tokio::{select, time};
 
 use crate::{
     PeerAddr, Transport,
-    driver::{self, Ending, Joined},
+    dialer::Dialer,
+    driver::{self, Ending, Joined, Lifeline},
     handshake::{Established, Greeted, HandshakeError, greet},
     link::PeerLink,
+    liveness::{Finding, LivenessConfig},
     outbound::{Down, Released},
     pairs::{Pairs, ProposeError, Verdict},
+    peer_process::PeerProcess,
     socket::Socket,
 };
-
-/// How long a peer whose link was lost may take to come back before it counts as down.
-const DOWN_AFTER: Duration = Duration::from_secs(2);
 
 /// Where a node listens; its transport fills it in.
 #[derive(Default)]
@@ -49,6 +50,7 @@ impl Addresses {
 pub(crate) struct Peers {
     node: Node,
     limits: Limits,
+    liveness: LivenessConfig,
     boot_id: u128,
     transport: Transport,
     /// Whether this node listens at a Unix socket.
@@ -59,13 +61,19 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    pub(crate) fn new(node: Node, transport: Transport, has_unix: bool) -> Self {
+    pub(crate) fn new(
+        node: Node,
+        transport: Transport,
+        has_unix: bool,
+        liveness: LivenessConfig,
+    ) -> Self {
         let pairs = Mutex::new(Pairs::new(node.id().name().clone()));
         let addresses = node.extensions().get_or_insert_with(Addresses::default);
         Self {
             node,
             transport,
             has_unix,
+            liveness,
             limits: Limits::default(),
             boot_id: boot_id(),
             addresses,
@@ -99,24 +107,33 @@ impl Peers {
                 return Err(error);
             }
         };
-        greeted.propose().await?;
+        let ours = self.pairs().epoch_of(&greeted.hello.node);
+        let epoch = greeted.propose(ours).await?;
         let hello = greeted.hello.clone();
-        let joined = self.join(self.pairs(), &hello, greeted.establish());
+        let pairs = self.pairs();
+        if pairs.epoch_of(&hello.node) > epoch {
+            // It was declared down meanwhile: the next handshake tells it so.
+            return Err(ProposeError::Busy);
+        }
+        let joined = self.join(pairs, &hello, greeted.establish(epoch), None);
         drop(proposal);
         Ok(joined)
     }
 
     /// Takes a connection in that a peer dialled, and makes it the one of its pair.
     pub(crate) async fn accept(&self, socket: Socket) -> Result<Joined, HandshakeError> {
+        let way_back = socket.remote_ip();
         let mut greeted = self.greet(socket).await?;
-        greeted.proposed().await?;
+        let theirs = greeted.proposed().await?;
         loop {
             let ours_is_answered = {
                 let pairs = self.pairs();
                 match pairs.judge(&greeted.hello) {
                     Verdict::Take => {
                         let hello = greeted.hello.clone();
-                        return Ok(self.join(pairs, &hello, greeted.accept()));
+                        let epoch = pairs.epoch_of(&hello.node).max(theirs);
+                        let established = greeted.accept(epoch);
+                        return Ok(self.join(pairs, &hello, established, way_back));
                     }
                     Verdict::Refuse(reason) => {
                         greeted.refuse(&reason);
@@ -153,11 +170,12 @@ impl Peers {
     }
 
     /// Drives a connection until it ends; the link outlives it for as long as the peer may return.
-    pub(crate) async fn drive(self: &Arc<Self>, joined: Joined) {
+    pub(crate) async fn drive(self: &Arc<Self>, mut joined: Joined) {
         let (link, generation) = (Arc::clone(&joined.link), joined.generation);
+        let lifeline = mem::take(&mut joined.lifeline);
         match driver::drive(&self.node, joined).await {
-            Ending::Closed(reason) if reason.is_orderly() => self.give_up(&link),
-            _ => self.await_return(link, generation),
+            Ending::Closed(reason) if reason.is_final() => self.give_up(&link),
+            _ => self.await_return(link, generation, lifeline),
         }
     }
 
@@ -171,11 +189,55 @@ impl Peers {
         }
     }
 
+    /// So much time has passed for the links: peers are shown that this node lives, and those that
+    /// were silent for too long are declared down.
+    pub(crate) fn look(&self, elapsed: Duration) {
+        let links = self.pairs().links();
+        for link in &links {
+            let peer = link.peer();
+            match link.look(elapsed, &self.liveness) {
+                (_, Finding::Nothing) => {}
+                (_, Finding::Suspected) => {
+                    tracing::warn!(%peer, "a node is silent");
+                    let peer = peer.clone();
+                    self.node.report_link(LinkEvent::Suspected { peer });
+                }
+                (_, Finding::Revived) => {
+                    tracing::info!(%peer, "a node is heard again");
+                    let peer = peer.clone();
+                    self.node.report_link(LinkEvent::Heard { peer });
+                }
+                (generation, Finding::Down(silence)) => {
+                    self.declare_down(link, generation, silence);
+                }
+            }
+        }
+    }
+
+    /// The peer was silent for too long on this connection.
+    fn declare_down(&self, link: &Arc<PeerLink>, generation: u32, silence: Duration) {
+        let mut pairs = self.pairs();
+        // Perhaps it has a connection since that is heard.
+        let is_current = link.with_connection(generation, |_| ()).is_some();
+        if !is_current || !pairs.remove(link) {
+            return;
+        }
+        let silent_ms = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
+        link.part(generation, &CloseReason::Silent { silent_ms });
+        let released = self.retire(link, Down::Dead);
+        drop(pairs);
+        released.wake();
+    }
+
     /// Ends a link that was taken out of its pair.
     fn retire(&self, link: &Arc<PeerLink>, down: Down) -> Released {
-        self.node.remove_link(link.peer());
         tracing::info!(peer = %link.peer(), ?down, "a node is down");
-        link.end(down)
+        self.node.remove_link(link.peer());
+        let released = link.end(down);
+        self.node.book(link.stats());
+        let peer = link.peer().clone();
+        self.node.report_link(LinkEvent::Down { peer });
+        released
     }
 
     /// Makes a connection part of the link of its pair, which is up from here on.
@@ -184,22 +246,36 @@ impl Peers {
         mut pairs: MutexGuard<'_, Pairs>,
         hello: &Hello,
         established: Established,
+        dialled_from: Option<IpAddr>,
     ) -> Joined {
         let Established {
             socket,
             send,
             receive,
+            epoch,
         } = established;
-        let known = pairs.get(hello.node.name());
-        let known = known.filter(|link| *link.peer() == hello.node).cloned();
+        let lifeline = Lifeline {
+            process: PeerProcess::behind(&socket, hello.pid),
+            way_back: dialled_from.and_then(|ip| way_back(hello, ip)),
+        };
+        let is_same = |link: &&Arc<PeerLink>| *link.peer() == hello.node && link.epoch() == epoch;
+        let known = pairs.get(hello.node.name()).filter(is_same).cloned();
         let is_new = known.is_none();
-        let link = known.unwrap_or_else(|| self.new_link(hello, socket.kind()));
+        let link = known.unwrap_or_else(|| self.new_link(hello, epoch, socket.kind()));
         let socket = Arc::new(socket);
         let (generation, released) = link.connect(send, Arc::clone(&socket));
         let before = is_new.then(|| pairs.insert(Arc::clone(&link))).flatten();
-        let replaced = before
-            .as_ref()
-            .map(|before| self.retire(before, Down::Replaced));
+        let replaced = before.as_ref().map(|before| {
+            // The same life in a later epoch had declared us down: what it still says on the old
+            // connection is of an epoch that is over.
+            let is_same_life = *before.peer() == hello.node;
+            let down = if is_same_life {
+                Down::Dead
+            } else {
+                Down::Replaced
+            };
+            self.retire(before, down)
+        });
         if is_new {
             self.node.add_link(Arc::clone(&link) as Arc<dyn Link>);
             tracing::info!(peer = %link.peer(), kind = ?link.kind(), "linked to a node");
@@ -214,30 +290,57 @@ impl Peers {
             socket,
             receive,
             generation,
+            lifeline,
         }
     }
 
-    fn new_link(&self, hello: &Hello, kind: LinkKind) -> Arc<PeerLink> {
+    fn new_link(&self, hello: &Hello, epoch: u32, kind: LinkKind) -> Arc<PeerLink> {
         let message_bytes = self.limits.message_bytes.min(hello.message_limit_bytes);
         let limits = Limits {
             message_bytes,
             ..self.limits
         };
-        PeerLink::new(&self.node, hello.node.clone(), kind, limits)
+        PeerLink::new(&self.node, hello.node.clone(), epoch, kind, limits)
     }
 
-    /// Declares the peer down unless it comes back in time.
-    fn await_return(self: &Arc<Self>, link: Arc<PeerLink>, generation: u32) {
+    /// Declares the peer down unless it comes back in time; at once where it is known to be gone.
+    fn await_return(self: &Arc<Self>, link: Arc<PeerLink>, generation: u32, lifeline: Lifeline) {
         let peers = Arc::clone(self);
         self.node.spawn_task(async move {
+            let Lifeline { process, way_back } = lifeline;
             select! {
-                () = time::sleep(DOWN_AFTER) => {}
+                () = time::sleep(peers.liveness.patience()) => {}
+                () = exit_of(process) => {}
+                () = peers.look_for(&link, generation, way_back) => {}
                 () = peers.node.closing().cancelled() => {}
             }
             if link.is_reconnecting_since(generation) {
                 peers.give_up(&link);
             }
         });
+    }
+
+    /// Dials a peer that dialled us, to find whether it still listens: ends when it does not, or
+    /// when the link is up again.
+    async fn look_for(
+        self: &Arc<Self>,
+        link: &Arc<PeerLink>,
+        generation: u32,
+        way_back: Option<PeerAddr>,
+    ) {
+        let Some(address) = way_back else {
+            return future::pending().await;
+        };
+        let is_lost = || link.is_reconnecting_since(generation);
+        Dialer::new(Arc::clone(self), address)
+            .wanting(link.peer().name().clone())
+            .look_for(is_lost)
+            .await;
+    }
+
+    /// When a peer that is not heard is suspected, and when it counts as down.
+    pub(crate) fn liveness(&self) -> &LivenessConfig {
+        &self.liveness
     }
 
     fn hello(&self) -> Hello {
@@ -259,6 +362,21 @@ impl Peers {
 
     fn pairs(&self) -> MutexGuard<'_, Pairs> {
         self.pairs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where a peer listens that dialled us from this address: only there can it be looked for.
+fn way_back(hello: &Hello, ip: IpAddr) -> Option<PeerAddr> {
+    let is_there = |address: &PeerAddr| matches!(address, PeerAddr::Tcp { host, .. } if host.parse() == Ok(ip));
+    let mut addresses = hello.addresses.iter().filter_map(|text| text.parse().ok());
+    addresses.find(is_there)
+}
+
+/// Waits until a process has exited; for ever where it is not known.
+async fn exit_of(process: Option<PeerProcess>) {
+    match process {
+        Some(process) => process.exited().await,
+        None => future::pending().await,
     }
 }
 

@@ -95,6 +95,11 @@ impl Pipe {
         self.outgoing.close();
     }
 
+    /// How much a read would find.
+    pub(crate) fn unread_bytes(&self) -> u64 {
+        self.incoming.lock().bytes.len() as u64
+    }
+
     /// Waits until a read gives something.
     ///
     /// # Cancel safety

@@ -1,7 +1,7 @@
 //! Whether the process at the other end of a connection is of our own user.
 //!
-//! Only then may it be a peer: until there are certificates, the user is all that the two can know
-//! of each other.
+//! Only then may it be a peer: where there are no certificates, the user is all that the two can
+//! know of each other.
 
 use std::{io, net::SocketAddr};
 

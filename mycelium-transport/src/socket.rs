@@ -1,10 +1,18 @@
 //! [`Socket`]: the bytes of one connection, read and written without blocking.
 
-use std::{io, net::Shutdown};
+use std::{
+    io,
+    net::{IpAddr, Shutdown},
+    os::fd::AsFd,
+};
 
 use bytes::BytesMut;
 use mycelium_core::LinkKind;
-use mycelium_wire::Check;
+use mycelium_wire::{Check, CloseReason, NodeName};
+use rustix::{
+    io::ioctl_fionread,
+    net::{self, SendFlags},
+};
 use socket2::SockRef;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -12,6 +20,7 @@ use crate::{
     pipe::Pipe,
     same_user::{self, Untrusted},
     tcp,
+    tls::Tls,
 };
 
 /// A connected socket that any thread may write to while a task reads.
@@ -19,6 +28,7 @@ use crate::{
 pub(crate) enum Socket {
     Unix(UnixStream),
     Tcp(TcpStream),
+    Tls(Box<Tls>),
     /// Both ends are in this process.
     Pipe(Pipe),
 }
@@ -30,16 +40,35 @@ impl Socket {
         match self {
             Self::Unix(stream) => same_user::check_unix(stream),
             Self::Tcp(stream) => Ok(tcp::prepare(stream)?),
+            Self::Tls(tls) => Ok(tcp::prepare(tls.stream())?),
             Self::Pipe(_) => Ok(()),
         }
     }
 
+    /// Makes the bytes secret where they have to be; nothing is read or written before. The other
+    /// end of a TLS socket holds a certificate of our CA from here on.
+    pub(crate) async fn secure(&self) -> io::Result<()> {
+        match self {
+            Self::Tls(tls) => tls.secure().await,
+            Self::Unix(_) | Self::Tcp(_) | Self::Pipe(_) => Ok(()),
+        }
+    }
+
     /// Makes sure that the other end, which has sent its first frame, is a process of our own
-    /// user.
+    /// user, where nothing else says who it is.
     pub(crate) async fn check_user(&self) -> Result<(), Untrusted> {
         match self {
-            Self::Tcp(stream) => same_user::check_tcp(stream).await,
-            Self::Unix(_) | Self::Pipe(_) => Ok(()),
+            // Beyond loopback nobody gets without `insecure_plain_tcp`.
+            Self::Tcp(stream) if tcp::is_local(stream)? => same_user::check_tcp(stream).await,
+            Self::Tcp(_) | Self::Tls(_) | Self::Unix(_) | Self::Pipe(_) => Ok(()),
+        }
+    }
+
+    /// Makes sure that the other end may call itself by this name, where it has a certificate.
+    pub(crate) fn check_name(&self, claimed: &NodeName) -> Result<(), CloseReason> {
+        match self {
+            Self::Tls(tls) => tls.check_name(claimed),
+            Self::Tcp(_) | Self::Unix(_) | Self::Pipe(_) => Ok(()),
         }
     }
 
@@ -47,14 +76,24 @@ impl Socket {
     pub(crate) fn kind(&self) -> LinkKind {
         match self {
             Self::Unix(_) | Self::Pipe(_) => LinkKind::Unix,
-            Self::Tcp(_) => LinkKind::Tcp,
+            Self::Tcp(_) | Self::Tls(_) => LinkKind::Tcp,
         }
+    }
+
+    /// The other end's address, of a TCP connection.
+    pub(crate) fn remote_ip(&self) -> Option<IpAddr> {
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(tls) => tls.stream(),
+            Self::Unix(_) | Self::Pipe(_) => return None,
+        };
+        Some(stream.peer_addr().ok()?.ip().to_canonical())
     }
 
     /// Whether the frames on this socket carry a check: where a network may change bytes.
     pub(crate) fn check(&self) -> Check {
         match self {
-            Self::Unix(_) | Self::Pipe(_) => Check::None,
+            Self::Unix(_) | Self::Tls(_) | Self::Pipe(_) => Check::None,
             Self::Tcp(_) => Check::Crc32c,
         }
     }
@@ -77,6 +116,10 @@ impl Socket {
         let _ = match self {
             Self::Unix(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
             Self::Tcp(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
+            Self::Tls(tls) => {
+                tls.end_writing();
+                Ok(())
+            }
             Self::Pipe(pipe) => {
                 pipe.end_writing();
                 Ok(())
@@ -84,11 +127,28 @@ impl Socket {
         };
     }
 
-    /// Writes what the kernel takes now, perhaps nothing.
+    /// Writes what the kernel takes now, perhaps nothing. What it does not take is the next to be
+    /// written.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         let written = match self {
             Self::Unix(stream) => stream.try_write(bytes),
             Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Tls(tls) => tls.try_write(bytes),
+            Self::Pipe(pipe) => pipe.try_write(bytes),
+        };
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            written => written,
+        }
+    }
+
+    /// As [`try_write`](Self::try_write), whatever the runtime knows of the socket: where it is
+    /// blocked, it does not learn that the socket takes bytes again.
+    pub(crate) fn write_directly(&self, bytes: &[u8]) -> io::Result<usize> {
+        let written = match self {
+            Self::Unix(stream) => send(stream, bytes),
+            Self::Tcp(stream) => send(stream, bytes),
+            Self::Tls(tls) => tls.write_directly(bytes),
             Self::Pipe(pipe) => pipe.try_write(bytes),
         };
         match written {
@@ -113,6 +173,7 @@ impl Socket {
         match self {
             Self::Unix(stream) => stream.try_read_buf(buffer),
             Self::Tcp(stream) => stream.try_read_buf(buffer),
+            Self::Tls(tls) => tls.try_read_buf(buffer),
             Self::Pipe(pipe) => pipe.try_read_buf(buffer),
         }
     }
@@ -121,6 +182,7 @@ impl Socket {
         match self {
             Self::Unix(stream) => stream.readable().await,
             Self::Tcp(stream) => stream.readable().await,
+            Self::Tls(tls) => tls.readable().await,
             Self::Pipe(pipe) => {
                 pipe.readable().await;
                 Ok(())
@@ -128,14 +190,33 @@ impl Socket {
         }
     }
 
-    async fn writable(&self) -> io::Result<()> {
+    /// Whether something of the peer's lies there that was not read yet.
+    pub(crate) fn has_unread(&self) -> bool {
+        let unread = match self {
+            Self::Unix(stream) => ioctl_fionread(stream),
+            Self::Tcp(stream) => ioctl_fionread(stream),
+            Self::Tls(tls) => ioctl_fionread(tls.stream()),
+            Self::Pipe(pipe) => Ok(pipe.unread_bytes()),
+        };
+        unread.is_ok_and(|bytes| bytes > 0)
+    }
+
+    /// Waits until a write takes something.
+    pub(crate) async fn writable(&self) -> io::Result<()> {
         match self {
             Self::Unix(stream) => stream.writable().await,
             Self::Tcp(stream) => stream.writable().await,
+            Self::Tls(tls) => tls.stream().writable().await,
             Self::Pipe(pipe) => {
                 pipe.writable().await;
                 Ok(())
             }
         }
     }
+}
+
+/// Sends what the kernel takes now.
+pub(crate) fn send(stream: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    net::send(stream, bytes, flags).map_err(io::Error::from)
 }

@@ -12,8 +12,8 @@ use std::{
 };
 
 use mycelium_core::{
-    Actor, ActorRef, ActorResult, AskError, Context, LinkRefusal, Node, ReplyTo, SendError,
-    SpawnOptions, StopReason,
+    Actor, ActorRef, ActorResult, AskError, Context, LinkRefusal, Node, Purpose, ReplyTo,
+    SendError, SpawnOptions, StopReason,
 };
 use mycelium_macros::message;
 use mycelium_registry::Registry;
@@ -249,9 +249,9 @@ async fn an_ask_that_is_dropped_leaves_nothing_wherever_it_was(transport: Transp
     // While it waits for its answer.
     let asked = ask(&actor).await;
     assert_eq!(open(&pair.client).0, 1);
+    let late = kept.port().await;
     asked.abort();
     until(|| open(&pair.client).0 == 0).await;
-    let late = kept.port().await;
 
     // While it waits for room.
     fill(&actor).await;
@@ -285,17 +285,70 @@ async fn an_answer_that_comes_late_is_not_the_next_asks(transport: Transport) {
     let pair = Pair::over(transport).await;
     let (keeper, mut kept) = keeper();
     let actor = served(&pair, 16, "keeper", keeper).await;
+    let ask = |actor: ActorRef<Question>| {
+        begun(async move { actor.ask(double).timeout(GRACE).await.ok() })
+    };
     for round in 0..100 {
-        let late = actor.ask(double).timeout(Duration::ZERO).await;
-        assert!(matches!(late, Err(AskError::Timeout)), "{late:?}");
-        assert_eq!(open(&pair.client).0, 0);
-        let next = actor.clone();
-        let next = begun(async move { next.ask(double).timeout(GRACE).await.ok() }).await;
-        let (late, in_time) = (kept.port().await, kept.port().await);
+        let given_up = ask(actor.clone()).await;
+        let late = kept.port().await;
+        given_up.abort();
+        until(|| open(&pair.client).0 == 0).await;
+        let next = ask(actor.clone()).await;
+        let in_time = kept.port().await;
         late.send(1_000);
         in_time.send(round);
         assert_eq!(next.await.expect("it ends"), Some(round));
     }
+    assert_eq!(pair.client.links()[0].stats().late_replies, 100);
+    drop(actor);
+    at_rest(&pair).await;
+    pair.shutdown().await;
+}
+
+// Was handled: the actor's node did not hear that nobody waited.
+async fn an_ask_that_was_given_up_before_its_turn_is_skipped(transport: Transport) {
+    let pair = Pair::over(transport).await;
+    let (keeper, mut kept) = keeper();
+    let actor = served(&pair, 16, "keeper", keeper).await;
+    let ask = |number| {
+        let actor = actor.clone();
+        let asked = async move {
+            let answer = actor.ask(|reply| Question::Double { number, reply });
+            answer.timeout(GRACE).await.ok()
+        };
+        begun(asked)
+    };
+    let first = ask(1).await;
+    let Some(Question::Double { reply: port, .. }) = kept.messages.recv().await else {
+        panic!("a port was sent")
+    };
+    let given_up = [ask(2).await, ask(3).await];
+    let last = ask(4).await;
+    until(|| open(&pair.client).0 == 4).await;
+    for asked in &given_up {
+        asked.abort();
+    }
+    until(|| open(&pair.client).0 == 2).await;
+    // Answered after the cancels were read.
+    assert!(pair.client.resolve::<Question>("nobody").await.is_err());
+    kept.gate.send(()).expect("it is there");
+    port.send(1);
+    assert_eq!(first.await.expect("it ends"), Some(1));
+    match kept.messages.recv().await {
+        Some(Question::Double { number, reply }) => {
+            assert_eq!(number, 4, "{:?}", pair.client.links()[0].stats());
+            reply.send(4);
+        }
+        _ => panic!("a port was sent"),
+    }
+    assert_eq!(last.await.expect("it ends"), Some(4));
+    drop(kept);
+    until(|| pair.client.links()[0].stats().in_flight == 0).await;
+    let stats = pair.client.links()[0].stats();
+    assert_eq!(
+        (stats.confirmed, stats.refused, stats.late_replies),
+        (2, 2, 0)
+    );
     drop(actor);
     at_rest(&pair).await;
     pair.shutdown().await;
@@ -389,7 +442,7 @@ async fn a_port_is_encoded_once(transport: Transport) {
     let described = link.resolve("answers").await.expect("it is up");
     let described = described.expect("it is registered");
     let remote = Arc::clone(&link).attach(described).expect("it is up");
-    let twice = link.try_send(&remote, &mut |encoder: &mut Encoder<'_>| {
+    let twice = link.try_send(&remote, Purpose::Tell, &mut |encoder: &mut Encoder<'_>| {
         encoder.encode(&message)?;
         encoder.encode(&message)
     });
@@ -568,6 +621,43 @@ async fn a_thread_outside_the_runtime_asks_an_actor_of_another_node(transport: T
     pair.shutdown().await;
 }
 
+/// As many asks as may wait on one link.
+const ASKS: usize = 65_536;
+
+// The next one was `Refused`, as if its message were at fault.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ask_beyond_those_that_may_wait_comes_back_as_full() {
+    let pair = Pair::over(Transport::Memory).await;
+    let (keeper, mut kept) = keeper();
+    let actor = served(&pair, 1_024, "keeper", keeper).await;
+    let (mut asks, mut ports) = (Vec::new(), Vec::new());
+    for _ in 0..ASKS {
+        let mut ask = Box::pin(actor.ask(double).timeout(GRACE));
+        // Its message has left, and come, before the next: there is room for each.
+        let port = tokio::select! {
+            _answer = &mut ask => panic!("nobody has answered"),
+            port = kept.port() => port,
+        };
+        ports.push(port);
+        asks.push(ask);
+    }
+    assert_eq!(open(&pair.client).0, ASKS);
+    match actor.ask(double).timeout(GRACE).await {
+        Err(AskError::NotSent(SendError::Full(Question::Double { number: 21, .. }))) => {}
+        other => panic!("{other:?}"),
+    }
+    ports.pop().expect("there are many").send(7);
+    let answer = asks.pop().expect("there are many").await;
+    assert_eq!(answer.expect("it was answered"), 7);
+    let answering = async { kept.port().await.send(8) };
+    let (answer, ()) = tokio::join!(actor.ask(double).timeout(GRACE), answering);
+    assert_eq!(answer.expect("there is room again"), 8);
+    drop(asks);
+    drop((ports, actor));
+    at_rest(&pair).await;
+    pair.shutdown().await;
+}
+
 #[test]
 fn a_message_with_a_port_is_encoded_by_nodes_only() {
     let mut buffer = AlignedVec::new();
@@ -602,6 +692,7 @@ over_every_transport!(
     an_answered_ask_leaves_nothing,
     an_ask_that_is_dropped_leaves_nothing_wherever_it_was,
     an_answer_that_comes_late_is_not_the_next_asks,
+    an_ask_that_was_given_up_before_its_turn_is_skipped,
     asks_of_an_actor_that_ends_fail_at_once,
     a_message_that_cannot_be_encoded_comes_back_with_its_ports_whole,
     a_port_is_encoded_once,

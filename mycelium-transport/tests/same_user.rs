@@ -126,8 +126,8 @@ fn is_confirmed(stream: &mut TcpStream) -> bool {
     loop {
         while let Some(event) = receive.poll_event().expect("the node speaks the protocol") {
             match event {
-                Event::Hello(node) => send.confirm(node.nonce),
-                Event::Up => is_up = true,
+                Event::Hello(node) => send.confirm(node.nonce, 0),
+                Event::Up { .. } => is_up = true,
                 other => panic!("{other:?}"),
             }
         }

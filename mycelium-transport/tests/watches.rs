@@ -2,12 +2,12 @@
 
 mod support;
 
-use mycelium_core::{Actor, ActorRef, ActorResult, Context, ReplyTo, Terminated};
+use mycelium_core::{Actor, ActorRef, ActorResult, Context, ReplyTo, StopReason, Terminated};
 use mycelium_macros::message;
 use mycelium_registry::Registry;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use crate::support::Pair;
+use crate::support::{GRACE, Pair};
 
 /// Watches what it is given, and tells the test how that went.
 struct Watcher(UnboundedSender<String>);
@@ -16,6 +16,7 @@ struct Watcher(UnboundedSender<String>);
 enum Order {
     Watch(ActorRef<Order>),
     Unwatch(ActorRef<Order>),
+    Fail,
     /// Gives a ref back.
     Return {
         actor: ActorRef<Order>,
@@ -31,6 +32,7 @@ impl Actor for Watcher {
             Order::Watch(actor) => self.0.send(format!("{:?}", cx.watch(&actor)))?,
             Order::Unwatch(actor) => self.0.send(cx.unwatch(&actor).to_string())?,
             Order::Return { actor, reply } => reply.send(actor),
+            Order::Fail => Err("told to")?,
         }
         Ok(())
     }
@@ -50,8 +52,55 @@ async fn send(actor: &ActorRef<Order>, message: Order) {
     actor.send(message).await.expect("the actor lives");
 }
 
+/// An actor of the server, and a watcher of it at the client.
+async fn watched(pair: &Pair) -> (ActorRef<Order>, UnboundedReceiver<String>) {
+    let away = pair.server.spawn(watcher().0);
+    pair.server.register("away", &away).expect("it is free");
+    let away = pair.client.resolve("away").await.expect("it is there");
+    let (here, mut seen) = watcher();
+    let here = pair.client.spawn(here);
+    send(&here, Order::Watch(away.clone())).await;
+    assert_eq!(seen.recv().await.as_deref(), Some("Ok(())"));
+    (away, seen)
+}
+
 #[tokio::test]
-async fn an_actor_of_another_node_cannot_be_watched() {
+async fn the_end_of_an_actor_of_another_node_is_told_with_its_reason() {
+    for (end, reason) in [
+        (ActorRef::stop as fn(&ActorRef<Order>), "Stopped"),
+        (ActorRef::kill, "Killed"),
+        (
+            |actor| actor.try_send(Order::Fail).expect("there is room"),
+            "Failed(\"told to\")",
+        ),
+    ] {
+        let pair = Pair::start().await;
+        let (away, mut seen) = watched(&pair).await;
+        let ended = away.ended();
+        end(&away);
+        assert_eq!(seen.recv().await.as_deref(), Some(reason));
+        let ended = ended.await.expect("it was linked");
+        assert_eq!(format!("{ended:?}"), reason);
+        // Whoever asks later is told as well.
+        assert_eq!(away.ended().await, Ok(ended));
+        pair.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_node_is_that_of_its_actors() {
+    let pair = Pair::start().await;
+    let (away, mut seen) = watched(&pair).await;
+    pair.server.shutdown(GRACE).await.expect("its actors end");
+    // Its actors were stopped before the node was gone.
+    assert_eq!(seen.recv().await.as_deref(), Some("Stopped"));
+    assert_eq!(away.ended().await, Ok(StopReason::Stopped));
+    pair.shutdown().await;
+}
+
+// A watch that was taken back, or whose watcher has ended, kept its actor bound.
+#[tokio::test]
+async fn a_watch_that_has_ended_leaves_no_binding() {
     let pair = Pair::start().await;
     let away = pair.server.spawn(watcher().0);
     pair.server.register("away", &away).expect("it is free");
@@ -59,7 +108,12 @@ async fn an_actor_of_another_node_cannot_be_watched() {
     let (here, mut seen) = watcher();
     let here = pair.client.spawn(here);
     send(&here, Order::Watch(away)).await;
-    assert_eq!(seen.recv().await.as_deref(), Some("Err(NotLocal)"));
+    assert_eq!(seen.recv().await.as_deref(), Some("Ok(())"));
+    assert_eq!(pair.client.links()[0].bindings(), 1);
+    here.stop();
+    while pair.client.links()[0].bindings() > 0 {
+        tokio::task::yield_now().await;
+    }
     pair.shutdown().await;
 }
 

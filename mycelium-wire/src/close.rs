@@ -35,9 +35,32 @@ pub enum CloseReason {
         found: Box<str>,
     },
 
+    /// The peer's certificate is that of another node.
+    #[error("the peer says that it is {claimed}, its certificate is for {certified}")]
+    WrongCertificateName {
+        /// The DNS names in the certificate.
+        certified: Box<str>,
+        /// The name in the peer's `Hello`.
+        claimed: NodeName,
+    },
+
     /// Another node of this name is linked already.
     #[error("another node named {0} is linked already")]
     DuplicateNode(NodeName),
+
+    /// This node holds as many links as it may.
+    #[error("this node is linked to {limit} others, which is its limit")]
+    TooManyLinks {
+        /// The limit in force.
+        limit: usize,
+    },
+
+    /// Nothing came for so long that the peer was declared down.
+    #[error("nothing was heard of the peer for {silent_ms} ms: it was declared down")]
+    Silent {
+        /// How long nothing came, in milliseconds.
+        silent_ms: u64,
+    },
 
     /// The handshake was not done in time.
     #[error("the peer did not finish the handshake in time")]
@@ -141,6 +164,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     const REQUESTED: u8 = 1;
+    const SILENT: u8 = 21;
 
     /// The code that the peer receives.
     pub fn code(&self) -> u8 {
@@ -165,6 +189,9 @@ impl CloseReason {
             Self::CreditForged { .. } => 18,
             Self::Corrupt(_) => 19,
             Self::TooManyQuestions { .. } => 20,
+            Self::Silent { .. } => Self::SILENT,
+            Self::TooManyLinks { .. } => 22,
+            Self::WrongCertificateName { .. } => 23,
             Self::ByPeer { code, .. } => *code,
         }
     }
@@ -172,6 +199,12 @@ impl CloseReason {
     /// Whether the end was asked for, here or by the peer, and nobody erred.
     pub fn is_orderly(&self) -> bool {
         self.code() == Self::REQUESTED
+    }
+
+    /// Whether the link is over and not only its connection: whoever says so counts the other as
+    /// down.
+    pub fn is_final(&self) -> bool {
+        self.is_orderly() || self.code() == Self::SILENT
     }
 
     /// The reason as the peer will see it, with the text cut to what travels.

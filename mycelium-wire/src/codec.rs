@@ -4,7 +4,7 @@ use std::any::Any;
 
 use bytes::Bytes;
 
-use crate::{Encoder, Wire, WireError, decode, open};
+use crate::{Accepted, Encoder, Wire, WireError, decode, open};
 
 /// How to encode, check and decode an `M`, as plain function pointers.
 ///
@@ -17,10 +17,25 @@ pub struct Codec<M> {
     pub validate: fn(&[u8]) -> Result<(), WireError>,
     /// Checks a frame and decodes it.
     pub decode: fn(&Bytes, &dyn Any) -> Result<M, WireError>,
-    /// The fingerprint of `M`'s schema.
+    /// The fingerprint of the schema that frames have.
     pub fingerprint: u64,
-    /// The stable name of `M`.
+    /// The stable name of the type with that schema.
     pub name: &'static str,
+    /// Whether that type is an older one, of which decoding makes an `M`.
+    pub is_converting: bool,
+    /// The codec of frames of an older type that `M` accepts.
+    pub accepted: fn(u64) -> Option<Codec<M>>,
+}
+
+impl<M> Codec<M> {
+    /// The codec of frames that a sender of this schema encodes, if `M` takes them.
+    pub fn of_sender(&self, fingerprint: u64) -> Option<Self> {
+        if fingerprint == self.fingerprint {
+            Some(*self)
+        } else {
+            (self.accepted)(fingerprint)
+        }
+    }
 }
 
 impl<M> Clone for Codec<M> {
@@ -40,6 +55,8 @@ impl<M: Wire> Codec<M> {
             decode: |frame, ports| decode(frame, M::FINGERPRINT, ports),
             fingerprint: M::FINGERPRINT,
             name: M::NAME,
+            is_converting: false,
+            accepted: Accepted::codec,
         }
     }
 }

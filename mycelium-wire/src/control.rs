@@ -5,13 +5,16 @@
 
 use rkyv::util::AlignedVec;
 
-use crate::{ActorId, CloseReason, Credit, ExportKey, FrameKind, Window};
+use crate::{ActorId, CloseReason, Credit, ExportKey, FrameKind, Window, Wire};
 
 /// The longest frame of any kind but `Message` and `Reply`, header included.
 pub(crate) const CONTROL_FRAME_BYTES: u32 = 4096;
 
 /// The longest text in a control frame: a name, a type's name, a reason.
 pub const TEXT_LIMIT_BYTES: usize = 1024;
+
+/// The most types besides its own that an actor may take messages of.
+pub const ACCEPTED_LIMIT: usize = 64;
 
 /// What a binder shows to reach an actor of the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,16 +59,50 @@ pub struct Resolved {
     pub fingerprint: u64,
     /// The capacity of its mailbox.
     pub capacity_messages: u32,
+    /// The fingerprints of other messages that it takes; at most [`ACCEPTED_LIMIT`].
+    pub also_takes: Box<[u64]>,
     /// The stable name of the messages' type.
     pub type_name: Box<str>,
 }
 
 impl Resolved {
+    /// Whether the actor takes messages of this schema.
+    pub fn takes(&self, fingerprint: u64) -> bool {
+        self.fingerprint == fingerprint || self.also_takes.contains(&fingerprint)
+    }
+
+    /// The same actor as a sender of `M` shows it: the schema of `M` comes first.
+    ///
+    /// # Errors
+    ///
+    /// The description as it was, where the actor takes no `M`.
+    pub fn for_sender<M: Wire>(mut self) -> Result<Self, Self> {
+        if self.fingerprint == M::FINGERPRINT {
+            return Ok(self);
+        }
+        let mut others = self.also_takes.iter_mut();
+        match others.find(|other| **other == M::FINGERPRINT) {
+            Some(other) => {
+                *other = self.fingerprint;
+                self.fingerprint = M::FINGERPRINT;
+                self.type_name = M::NAME.into();
+                Ok(self)
+            }
+            None => Err(self),
+        }
+    }
+
     pub(crate) fn write(&self, out: &mut AlignedVec<16>) {
         out.extend_from_slice(&self.actor.as_u64().to_le_bytes());
         out.extend_from_slice(&self.key.as_u64().to_le_bytes());
         out.extend_from_slice(&self.fingerprint.to_le_bytes());
         out.extend_from_slice(&self.capacity_messages.to_le_bytes());
+        let others = &self.also_takes[..self.also_takes.len().min(ACCEPTED_LIMIT)];
+        let count = u32::try_from(others.len()).expect("there are few");
+        out.extend_from_slice(&count.to_le_bytes());
+        for other in others {
+            out.extend_from_slice(&other.to_le_bytes());
+        }
         out.extend_from_slice(limited_text(&self.type_name).as_bytes());
     }
 
@@ -80,6 +117,7 @@ impl Resolved {
             key: ExportKey::from_u64(reader.u64()?),
             fingerprint: reader.u64()?,
             capacity_messages: reader.u32()?,
+            also_takes: reader.fingerprints()?,
             type_name: reader.limited_text()?.into(),
         }))
     }
@@ -203,6 +241,15 @@ impl<'a> Reader<'a> {
     pub(crate) fn text(&mut self, count: usize) -> Result<&'a str, CloseReason> {
         let bytes = self.bytes(count)?;
         str::from_utf8(bytes).map_err(|_| self.fault("a text is not UTF-8"))
+    }
+
+    /// A count, and so many fingerprints.
+    fn fingerprints(&mut self) -> Result<Box<[u64]>, CloseReason> {
+        let count = self.u32()? as usize;
+        if count > ACCEPTED_LIMIT {
+            return Err(self.fault("an actor takes too many types"));
+        }
+        (0..count).map(|_| self.u64()).collect()
     }
 
     /// The text that fills the rest of the payload.

@@ -190,7 +190,7 @@ impl CreditWindow {
 
     /// The sequence of the last message, 0 before the first.
     #[expect(clippy::cast_possible_truncation, reason = "sequences wrap")]
-    pub(crate) fn last_sequence(&self) -> u32 {
+    pub fn last_sequence(&self) -> u32 {
         self.sent as u32
     }
 }

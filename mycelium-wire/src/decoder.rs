@@ -6,39 +6,40 @@
 //! allocator's buffers do. Allocators may give other addresses for bytes; there [`Frame::detach`]
 //! copies.
 
-use std::{fmt, mem, ops::Range};
+use std::{fmt, ops::Range};
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
-    Check, CloseReason, FrameKind, Header, Limits, aligned,
+    Check, CloseReason, FRAGMENT_BYTES, FrameKind, Header, Limits, aligned,
     check::CHECK,
     control::CONTROL_FRAME_BYTES,
-    header::{FRAME_ALIGNMENT_BYTES, HEADER_BYTES, HEADER_LENGTH},
+    header::{FRAME_ALIGNMENT_BYTES, HEADER_BYTES},
 };
 
 /// What a connection reads into at a time.
-const NORMAL_BYTES: usize = 64 << 10;
+const NORMAL_BYTES: usize = FRAGMENT_BYTES;
+
+/// The most that a fragment's header may claim.
+#[expect(clippy::cast_possible_truncation, reason = "64 KiB")]
+const FRAGMENT_LENGTH: u32 = FRAGMENT_BYTES as u32;
 
 /// The room that a read finds at least, where the frame under way does not end before.
 const SPARE_BYTES: usize = 4 << 10;
 
 /// Cuts the bytes of one direction of a link into frames.
 ///
-/// Never holds more than 64 KiB and the one frame that does not fit into them, whatever a header
-/// claims: a frame's length is checked before room is made for it. Frames that were detached are
-/// held by whoever has them. Costs no allocation while nothing is detached, except for frames
-/// above 64 KiB, which get a buffer of their own.
+/// Never holds more than 64 KiB, whatever a header claims: longer messages come in fragments. Frames
+/// that were detached are held by whoever has them. Costs no allocation while nothing is detached.
 #[derive(Debug)]
 pub struct FrameDecoder {
     buffer: BytesMut,
-    /// The buffer of the normal size, while `buffer` holds exactly one longer frame.
-    parked: Option<BytesMut>,
     /// Bytes of `buffer` that were consumed.
     start: usize,
     /// Bytes the frame at `start` occupies, as far as its header is known.
     wanted_bytes: usize,
     limit_control: u32,
+    /// Of messages, replies, and fragments of these.
     limit_message: u32,
     check: Check,
 }
@@ -48,7 +49,6 @@ impl FrameDecoder {
     pub fn new(limits: Limits, check: Check) -> Self {
         Self {
             buffer: BytesMut::new(),
-            parked: None,
             start: 0,
             wanted_bytes: 0,
             limit_control: limits.handshake_frame_bytes,
@@ -58,9 +58,9 @@ impl FrameDecoder {
     }
 
     /// Admits frames of all kinds: the handshake is done.
-    pub fn open(&mut self, limits: Limits) {
+    pub fn open(&mut self) {
         self.limit_control = CONTROL_FRAME_BYTES;
-        self.limit_message = limits.message_bytes.saturating_add(HEADER_LENGTH);
+        self.limit_message = FRAGMENT_LENGTH;
     }
 
     /// Bytes that were read and not yet consumed.
@@ -121,7 +121,7 @@ impl FrameDecoder {
 
     fn check_length(&self, header: &Header) -> Result<(), CloseReason> {
         let limit = match header.kind {
-            FrameKind::Message | FrameKind::Reply => self.limit_message,
+            FrameKind::Message | FrameKind::Reply | FrameKind::Fragment => self.limit_message,
             _ => self.limit_control,
         };
         let length = header.length;
@@ -162,18 +162,12 @@ impl FrameDecoder {
     fn rewind(&mut self) {
         self.start = 0;
         self.buffer.clear();
-        if let Some(normal) = self.parked.take() {
-            self.buffer = normal;
-        }
         // After a detached frame is dropped, its part of the buffer comes back here.
         let _still_held = !self.buffer.try_reclaim(NORMAL_BYTES);
     }
 
     /// Bytes from `start` that the buffer must be able to hold.
     fn needed_bytes(&self, held: usize) -> usize {
-        if self.wanted_bytes > NORMAL_BYTES {
-            return self.wanted_bytes;
-        }
         let least = (held + SPARE_BYTES).min(NORMAL_BYTES.max(held + FRAME_ALIGNMENT_BYTES));
         least.max(self.wanted_bytes)
     }
@@ -191,16 +185,12 @@ impl FrameDecoder {
 
     fn move_to_room(&mut self, held: usize, needed: usize) {
         self.buffer.advance(self.start);
-        if needed <= NORMAL_BYTES && self.buffer.try_reclaim(needed - held) {
+        if self.buffer.try_reclaim(needed - held) {
             return;
         }
         let mut roomy = BytesMut::with_capacity(needed.max(NORMAL_BYTES));
         roomy.extend_from_slice(&self.buffer);
-        let mut old = mem::replace(&mut self.buffer, roomy);
-        if needed > NORMAL_BYTES && self.parked.is_none() {
-            old.clear();
-            self.parked = Some(old);
-        }
+        self.buffer = roomy;
     }
 }
 
@@ -281,7 +271,7 @@ mod tests {
 
     fn opened() -> FrameDecoder {
         let mut decoder = FrameDecoder::new(Limits::default(), Check::None);
-        decoder.open(Limits::default());
+        decoder.open();
         decoder
     }
 
@@ -300,7 +290,7 @@ mod tests {
     #[test]
     fn there_is_room_for_the_rest_of_a_frame_that_has_begun() {
         let before = frame(40_000);
-        for payload_bytes in [20_000, 50_000, 65_000, 500_000] {
+        for payload_bytes in [20_000, 50_000, 65_000] {
             let mut decoder = opened();
             let begun = frame(payload_bytes);
             decoder.buffer().extend_from_slice(&before);

@@ -25,8 +25,7 @@ pub const FRAME_ALIGNMENT_BYTES: usize = 16;
 
 macro_rules! frame_kinds {
     ($($(#[$doc:meta])* $kind:ident = $code:literal,)*) => {
-        /// What a frame carries. The codes above the last are kept for cancels, fragments,
-        /// heartbeats and watches.
+        /// What a frame carries.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
         #[non_exhaustive]
@@ -82,6 +81,12 @@ frame_kinds! {
     Reply = 15,
     /// A reply port gets no answer, and why.
     ReplyFailed = 16,
+    /// The sender is alive; the peer reports what it has taken.
+    Heartbeat = 17,
+    /// Nobody waits for the answer to a message any more: it need not be handled.
+    Cancel = 18,
+    /// The next part of a `Message` or `Reply` that is too long to let others wait for it.
+    Fragment = 19,
 }
 
 impl FrameKind {
@@ -101,12 +106,17 @@ impl FrameKind {
                 | Self::Close
                 | Self::Reply
                 | Self::ReplyFailed
+                | Self::Heartbeat
+                | Self::Fragment
         )
     }
 
     /// Whether frames of this kind count, or refer to, a binding's messages.
     const fn names_sequence(self) -> bool {
-        matches!(self, Self::Message | Self::Stop | Self::Unbind)
+        matches!(
+            self,
+            Self::Message | Self::Stop | Self::Unbind | Self::Cancel | Self::Fragment
+        )
     }
 
     /// Whether frames of this kind ask something or answer it.
@@ -152,7 +162,8 @@ pub struct Header {
     /// The binding the frame belongs to; 0 in kinds that belong to none.
     pub binding: BindingId,
     /// A message's number within its binding, wrapping, the first is 1; in `Stop` and `Unbind`
-    /// that of the binding's last message; 0 in all other kinds.
+    /// that of the binding's last message; in `Cancel` that of the message it is about; in
+    /// `Fragment` the number of its lane; 0 in all other kinds.
     pub sequence: u32,
     /// The question that is asked, or that this frame answers; 0 in kinds that do neither.
     pub request: u64,

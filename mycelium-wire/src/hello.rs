@@ -144,7 +144,8 @@ pub(crate) fn may_begin_with(bytes: &[u8]) -> bool {
 pub(crate) fn not_mycelium(first_bytes: &[u8]) -> CloseReason {
     let shown = &first_bytes[..first_bytes.len().min(16)];
     let guess = match shown {
-        [0x16, 0x03, ..] => " (TLS)",
+        // A handshake, or the alert of somebody who was sent what is none.
+        [0x16 | 0x15, 0x03, ..] => " (TLS)",
         [b'S', b'S', b'H', b'-', ..] => " (SSH)",
         [b'G', b'E', b'T', b' ', ..]
         | [b'P', b'O', b'S', b'T', ..]

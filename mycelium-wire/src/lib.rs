@@ -7,8 +7,10 @@
 //! then [`Header`] (what a frame is) and [`SendHalf`] / [`ReceiveHalf`] (the two halves of a
 //! connection).
 
+mod accepted;
 mod aligned;
 mod builtin;
+mod bulk;
 mod check;
 mod close;
 mod codec;
@@ -27,6 +29,7 @@ mod open;
 mod outbound;
 mod outbound_binding;
 mod payload;
+mod reassembly;
 mod receive_half;
 mod reply_failure;
 mod send_half;
@@ -34,10 +37,12 @@ mod shared;
 mod wire;
 
 pub use crate::{
+    accepted::Accepted,
+    bulk::{FRAGMENT_BYTES, LANES},
     check::Check,
     close::{CloseReason, Incompatibility},
     codec::Codec,
-    control::{Bind, Resolved, TEXT_LIMIT_BYTES},
+    control::{ACCEPTED_LIMIT, Bind, Resolved, TEXT_LIMIT_BYTES},
     credit::{Credit, CreditWindow, Totals, Window, frame_bytes},
     decoder::{Frame, FrameDecoder},
     encode::{Encoder, Ports, WireSerializer},

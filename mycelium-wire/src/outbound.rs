@@ -57,6 +57,32 @@ impl OutboundBuffer {
         self.committed_bytes = self.bytes.len();
     }
 
+    /// Finishes a frame that will leave in fragments, and takes it out; each fragment has a check of
+    /// its own.
+    pub(crate) fn cut_long(&mut self, header: Header) -> AlignedVec<16> {
+        let start = self.committed_bytes;
+        let header = header.with_payload(self.payload_bytes());
+        self.bytes.resize(start + header.frame_bytes(), 0);
+        self.bytes[start..start + HEADER_BYTES].copy_from_slice(&header.encode());
+        self.cut(start)
+    }
+
+    /// Takes out the whole frames from there on.
+    pub(crate) fn cut(&mut self, start: usize) -> AlignedVec<16> {
+        let mut frames = AlignedVec::with_capacity(self.bytes.len() - start);
+        frames.extend_from_slice(&self.bytes[start..]);
+        self.bytes.resize(start, 0);
+        self.committed_bytes = start;
+        frames
+    }
+
+    /// Appends frames that were whole before.
+    pub(crate) fn append(&mut self, frames: &[u8]) {
+        self.bytes.resize(self.committed_bytes, 0);
+        self.bytes.extend_from_slice(frames);
+        self.committed_bytes = self.bytes.len();
+    }
+
     /// Writes a whole frame.
     pub(crate) fn frame(&mut self, header: Header, write: impl FnOnce(&mut AlignedVec<16>)) {
         write(self.begin());

@@ -2,26 +2,30 @@
 
 use std::fmt;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use crate::{
     Bind, BindingId, Check, CloseReason, Credit, EndReason, Frame, FrameDecoder, FrameKind, Header,
     Hello, Limits, ReplyFailure, Resolved, Window,
     control::Reader,
     hello::{self, not_mycelium},
+    reassembly::{LongFrame, Reassembly},
 };
 
 /// What a peer sent.
 ///
-/// `Bind`, `Message`, `Stop`, `Kill` and `Unbind` speak of bindings that the peer made to our
-/// actors; `Bound`, `Credit`, `Ended` and `Unbound` of those that we made to its actors: two
+/// `Bind`, `Message`, `Cancel`, `Stop`, `Kill` and `Unbind` speak of bindings that the peer made to
+/// our actors; `Bound`, `Credit`, `Ended` and `Unbound` of those that we made to its actors: two
 /// spaces of ids. The latter go to the [`SendHalf`](crate::SendHalf), which checks them.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// The peer introduced itself: answer with its nonce.
     Hello(Box<Hello>),
     /// The peer confirmed our nonce: the link is up.
-    Up,
+    Up {
+        /// How often one of the two nodes was declared down, as far as the peer knows.
+        epoch: u32,
+    },
     /// The peer binds to an actor: answer with `bound` or `ended`.
     Bind {
         /// The id that the peer chose.
@@ -43,6 +47,27 @@ pub enum Event<'a> {
         /// The message's archive, not yet validated.
         frame: Frame<'a>,
     },
+    /// A message that came in fragments, in order.
+    LongMessage {
+        /// The peer's binding.
+        binding: BindingId,
+        /// The message's number.
+        sequence: u32,
+        /// Its archive, 16-aligned, not yet validated.
+        archive: Bytes,
+    },
+    /// A part of a long message or reply; nothing is to be done.
+    Part,
+    /// Nobody waits for the answer to this message any more: if it was not handled yet, it need not
+    /// be.
+    Cancel {
+        /// The peer's binding.
+        binding: BindingId,
+        /// Which message; one that came before.
+        sequence: u32,
+    },
+    /// The peer is alive: tell it what was taken.
+    Heartbeat,
     /// What became of our messages.
     Credit {
         /// Our binding.
@@ -98,6 +123,13 @@ pub enum Event<'a> {
         request: u64,
         /// The reply's archive, not yet validated.
         frame: Frame<'a>,
+    },
+    /// As `Reply`, of an answer that came in fragments.
+    LongReply {
+        /// Our request.
+        request: u64,
+        /// The reply's archive, 16-aligned, not yet validated.
+        archive: Bytes,
     },
     /// A reply port that we sent gets no answer.
     ReplyFailed {
@@ -155,6 +187,7 @@ impl ReceiveHalf {
                 local_nonce,
                 state: HandshakeState::AwaitHello,
                 bindings: Vec::new(),
+                reassembly: Reassembly::default(),
             },
         }
     }
@@ -219,6 +252,7 @@ struct Session {
     state: HandshakeState,
     /// The last sequence of every binding that the peer made.
     bindings: Vec<Option<u32>>,
+    reassembly: Reassembly,
 }
 
 impl Session {
@@ -232,6 +266,7 @@ impl Session {
                 request: frame.header().request,
                 frame,
             }),
+            (HandshakeState::Open, FrameKind::Fragment) => self.handle_fragment(&frame),
             (HandshakeState::Open, _) => self.handle_control(frame),
             (state, kind) => Err(CloseReason::Unexpected { kind, state }),
         }
@@ -255,24 +290,55 @@ impl Session {
     fn handle_confirm<'a>(&mut self, frame: Frame<'a>) -> Result<Event<'a>, CloseReason> {
         let mut reader = Reader::new(FrameKind::Confirm, frame.payload());
         let nonce = reader.u128()?;
+        let epoch = reader.u32()?;
+        if epoch == u32::MAX {
+            return Err(reader.fault("the epoch can rise no more"));
+        }
         reader.finish()?;
         if nonce != self.local_nonce {
             return Err(CloseReason::Replayed);
         }
-        frame.into_decoder().open(self.limits);
+        frame.into_decoder().open();
         self.state = HandshakeState::Open;
-        Ok(Event::Up)
+        Ok(Event::Up { epoch })
     }
 
     fn handle_message<'a>(&mut self, frame: Frame<'a>) -> Result<Event<'a>, CloseReason> {
         let Header {
             binding, sequence, ..
         } = *frame.header();
+        self.advance(binding, sequence)?;
+        Ok(Event::Message { binding, frame })
+    }
+
+    fn handle_fragment(&mut self, frame: &Frame<'_>) -> Result<Event<'static>, CloseReason> {
+        let lane = frame.header().sequence;
+        let whole = self.reassembly.take(lane, frame.payload(), &self.limits)?;
+        Ok(match whole {
+            None => Event::Part,
+            Some(LongFrame::Reply { request, archive }) => Event::LongReply { request, archive },
+            Some(LongFrame::Message {
+                binding,
+                sequence,
+                archive,
+            }) => {
+                self.advance(binding, sequence)?;
+                Event::LongMessage {
+                    binding,
+                    sequence,
+                    archive,
+                }
+            }
+        })
+    }
+
+    /// A message takes its place behind the last one of its binding.
+    fn advance(&mut self, binding: BindingId, sequence: u32) -> Result<(), CloseReason> {
         let last = self.last_sequence(binding)?;
         let wanted = last.wrapping_add(1);
         in_order(binding, wanted, sequence)?;
         *last = wanted;
-        Ok(Event::Message { binding, frame })
+        Ok(())
     }
 
     fn handle_control<'a>(&mut self, frame: Frame<'a>) -> Result<Event<'a>, CloseReason> {
@@ -294,6 +360,11 @@ impl Session {
                 Reader::new(kind, payload).finish()?;
                 self.last_sequence(binding)?;
                 Ok(Event::Kill { binding })
+            }
+            FrameKind::Cancel => self.handle_cancel(binding, sequence, payload),
+            FrameKind::Heartbeat => {
+                Reader::new(kind, payload).finish()?;
+                Ok(Event::Heartbeat)
             }
             FrameKind::Unbind => {
                 self.check_last(kind, binding, sequence, payload)?;
@@ -332,7 +403,8 @@ impl Session {
             | FrameKind::Confirm
             | FrameKind::Close
             | FrameKind::Message
-            | FrameKind::Reply => Err(CloseReason::Unexpected {
+            | FrameKind::Reply
+            | FrameKind::Fragment => Err(CloseReason::Unexpected {
                 kind,
                 state: self.state,
             }),
@@ -359,6 +431,24 @@ impl Session {
                 Ok(Event::Bind { binding, bind })
             }
         }
+    }
+
+    /// A message that did not come yet cannot be cancelled.
+    fn handle_cancel(
+        &mut self,
+        binding: BindingId,
+        sequence: u32,
+        payload: &[u8],
+    ) -> Result<Event<'static>, CloseReason> {
+        Reader::new(FrameKind::Cancel, payload).finish()?;
+        let last = *self.last_sequence(binding)?;
+        if last.wrapping_sub(sequence) > i32::MAX as u32 {
+            return Err(CloseReason::Malformed {
+                kind: FrameKind::Cancel,
+                what: "the message did not come yet",
+            });
+        }
+        Ok(Event::Cancel { binding, sequence })
     }
 
     /// Checks a frame that takes effect after the binding's last message and has no payload.
@@ -395,7 +485,7 @@ fn in_order(binding: BindingId, wanted: u32, found: u32) -> Result<(), CloseReas
 
 #[cfg(test)]
 mod tests {
-    use super::{HandshakeState, ReceiveHalf, Session};
+    use super::{HandshakeState, Reassembly, ReceiveHalf, Session};
     use crate::{BindingId, Check, CloseReason, Event, FrameDecoder, FrameKind, Header, Limits};
 
     #[test]
@@ -409,6 +499,7 @@ mod tests {
                 local_nonce: 0,
                 state: HandshakeState::Open,
                 bindings: vec![Some(u32::MAX - 1)],
+                reassembly: Reassembly::default(),
             },
         };
         for sequence in [u32::MAX, 0, 1] {

@@ -5,8 +5,10 @@ use std::any::Any;
 use rkyv::{ser::allocator::Arena, util::AlignedVec};
 
 use crate::{
-    Bind, BindingId, Check, CloseReason, Credit, CreditWindow, Encoder, EndReason, FrameKind,
-    Header, Hello, Limits, ReplyFailure, Resolved, TEXT_LIMIT_BYTES, Totals, Window, WireError,
+    Bind, BindingId, Check, CloseReason, Credit, CreditWindow, Encoder, EndReason, FRAGMENT_BYTES,
+    FrameKind, Header, Hello, Limits, ReplyFailure, Resolved, TEXT_LIMIT_BYTES, Totals, Window,
+    WireError,
+    bulk::{Bulk, Sender},
     frame_bytes,
     header::HEADER_LENGTH,
     outbound::OutboundBuffer,
@@ -34,11 +36,16 @@ pub enum SendRefused {
 ///
 /// # Ordering
 ///
-/// Frames leave in the order of the calls.
+/// Frames of a binding leave in the order of the calls. One that is longer than 64 KiB leaves in
+/// fragments, one with each [`poll_transmit`](Self::poll_transmit), between which all else passes:
+/// frames of other bindings, answers, and control.
 pub struct SendHalf {
     limits: Limits,
     message_limit_bytes: u32,
     outbound: OutboundBuffer,
+    bulk: Bulk,
+    /// The last frame, while others have to leave before it.
+    farewell: Option<AlignedVec<16>>,
     arena: Arena,
     bindings: Vec<Option<OutboundBinding>>,
     /// The counts of bindings that were unbound.
@@ -52,6 +59,8 @@ impl SendHalf {
             limits,
             message_limit_bytes: 0,
             outbound: OutboundBuffer::new(check),
+            bulk: Bulk::default(),
+            farewell: None,
             arena: Arena::new(),
             bindings: Vec::new(),
             retired: Totals::default(),
@@ -78,17 +87,29 @@ impl SendHalf {
         Ok(())
     }
 
-    /// Confirms the peer's `Hello`; our own bindings may follow at once.
-    pub fn confirm(&mut self, peer_nonce: u128) {
+    /// Confirms the peer's `Hello`; our own bindings may follow at once. `epoch` counts how often
+    /// one of the two was declared down, as far as this side knows.
+    pub fn confirm(&mut self, peer_nonce: u128, epoch: u32) {
         self.outbound.frame(Header::new(FrameKind::Confirm), |out| {
             out.extend_from_slice(&peer_nonce.to_le_bytes());
+            out.extend_from_slice(&epoch.to_le_bytes());
         });
     }
 
-    /// Tells the peer why the link ends: the last frame.
+    /// Shows the peer that this side is alive.
+    pub fn heartbeat(&mut self) {
+        self.outbound
+            .frame(Header::new(FrameKind::Heartbeat), |_| {});
+    }
+
+    /// Tells the peer why the link ends: the last frame, after all that was sent.
     pub fn close(&mut self, reason: &CloseReason) {
+        let start = self.outbound.committed_bytes();
         self.outbound
             .frame(Header::new(FrameKind::Close), |out| reason.write(out));
+        if self.bulk.bytes() > 0 {
+            self.farewell = Some(self.outbound.cut(start));
+        }
     }
 
     /// Whether messages may be sent on this id, credit provided.
@@ -174,11 +195,12 @@ impl SendHalf {
             return Err(SendRefused::NoCredit);
         }
         bound.window.charge(charge);
-        self.outbound.commit(Header {
+        let header = Header {
             binding,
             sequence: bound.window.last_sequence(),
             ..Header::new(FrameKind::Message)
-        });
+        };
+        self.commit(Sender::Binding(binding), header);
         Ok(())
     }
 
@@ -198,6 +220,18 @@ impl SendHalf {
         }
     }
 
+    /// Says that nobody waits for the answer to a message any more; does nothing where the id is
+    /// not bound.
+    pub fn cancel(&mut self, binding: BindingId, sequence: u32) {
+        if self.is_bound(binding) {
+            let header = Header {
+                sequence,
+                ..binding_header(FrameKind::Cancel, binding)
+            };
+            self.in_order(header);
+        }
+    }
+
     /// Accepts a binding of the peer with this window.
     pub fn bound(&mut self, binding: BindingId, window: Window) {
         self.outbound
@@ -208,25 +242,44 @@ impl SendHalf {
 
     /// Says what became of the messages of a binding of the peer.
     pub fn credit(&mut self, binding: BindingId, credit: Credit) {
+        let start = self.outbound.committed_bytes();
         self.outbound
             .frame(binding_header(FrameKind::Credit, binding), |out| {
                 credit.write(out);
             });
+        self.follow_the_end(binding, start);
     }
 
     /// Says that the actor of a binding of the peer is gone, or refuses the binding.
+    ///
+    /// What the actor sent, to whomever, comes before: it may be on its way in fragments.
     pub fn ended(&mut self, binding: BindingId, reason: &EndReason) {
+        let start = self.outbound.committed_bytes();
         self.outbound
             .frame(binding_header(FrameKind::Ended, binding), |out| {
                 reason.write(out);
             });
+        if self.bulk.bytes() > 0 {
+            let frame = self.outbound.cut(start);
+            self.bulk.hold(binding, frame);
+        }
+    }
+
+    /// Puts what was just written behind the end of the binding's actor, where that waits.
+    fn follow_the_end(&mut self, binding: BindingId, start: usize) {
+        if self.bulk.bytes() > 0 && self.bulk.holds_back(binding) {
+            let frame = self.outbound.cut(start);
+            self.bulk.hold_behind(binding, &frame);
+        }
     }
 
     /// Answers the peer's `Unbind`, after [`credit`](Self::credit) for all messages of the
     /// binding: the peer takes an `Unbound` with messages outstanding for a broken protocol.
     pub fn unbound(&mut self, binding: BindingId) {
+        let start = self.outbound.committed_bytes();
         self.outbound
             .frame(binding_header(FrameKind::Unbound, binding), |_| {});
+        self.follow_the_end(binding, start);
     }
 
     /// Asks for the actor with this name; the answer carries `request`.
@@ -283,8 +336,14 @@ impl SendHalf {
             ports,
             limit_bytes,
         ))?;
-        self.outbound
-            .commit(request_header(FrameKind::Reply, request));
+        if frame_bytes(self.outbound.payload_bytes()) > FRAGMENT_BYTES {
+            let header = request_header(FrameKind::Reply, request);
+            self.commit(Sender::Answers, header);
+        } else {
+            // Answers need no order: a short one passes those that are long.
+            self.outbound
+                .commit(request_header(FrameKind::Reply, request));
+        }
         Ok(())
     }
 
@@ -354,14 +413,41 @@ impl SendHalf {
         totals
     }
 
+    /// Bytes that the windows of all bindings admit together.
+    pub fn window_bytes(&self) -> u64 {
+        let bound = self.bindings.iter().flatten();
+        bound
+            .map(|bound| u64::from(bound.window.window().bytes))
+            .sum()
+    }
+
     /// Bytes that wait to be taken. A driver that lets a peer ask questions watches it: each
     /// answer and each reply waits here until the peer reads.
     pub fn pending_bytes(&self) -> usize {
-        self.outbound.committed_bytes()
+        let farewell = self.farewell.as_ref().map_or(0, AlignedVec::len);
+        self.outbound.committed_bytes() + self.bulk.bytes() + farewell
     }
 
-    /// Swaps what waits with the empty `spare`, or says that nothing waits.
+    /// Bytes of long answers that wait, of those that [`pending_bytes`](Self::pending_bytes) counts:
+    /// [`poll_transmit`](Self::poll_transmit) leaves most of them.
+    pub fn long_answer_bytes(&self) -> usize {
+        match self.bulk.bytes() {
+            0 => 0,
+            _ => self.bulk.bytes_of(Sender::Answers),
+        }
+    }
+
+    /// Swaps what waits with the empty `spare`, but of long frames one fragment only; or says that
+    /// nothing waits.
     pub fn poll_transmit(&mut self, spare: &mut AlignedVec<16>) -> bool {
+        if self.bulk.bytes() > 0 {
+            self.bulk.pop(&mut self.outbound);
+        }
+        if self.bulk.bytes() == 0
+            && let Some(farewell) = self.farewell.take()
+        {
+            self.outbound.append(&farewell);
+        }
         self.outbound.take(spare)
     }
 
@@ -383,7 +469,27 @@ impl SendHalf {
             sequence: window.map_or(0, CreditWindow::last_sequence),
             ..Header::new(kind)
         };
-        self.outbound.frame(header, |_| {});
+        self.in_order(header);
+    }
+
+    /// Writes a frame without a payload, behind all that was sent through its binding.
+    fn in_order(&mut self, header: Header) {
+        self.outbound.begin();
+        self.commit(Sender::Binding(header.binding), header);
+    }
+
+    /// Finishes a frame that must not pass those before it of its sender.
+    fn commit(&mut self, of: Sender, header: Header) {
+        if frame_bytes(self.outbound.payload_bytes()) > FRAGMENT_BYTES {
+            let frame = self.outbound.cut_long(header);
+            return self.bulk.push_long(of, frame);
+        }
+        let start = self.outbound.committed_bytes();
+        self.outbound.commit(header);
+        if self.bulk.bytes() > 0 && self.bulk.holds(of) {
+            let frame = self.outbound.cut(start);
+            self.bulk.push_short(of, frame);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rkyv::{Archive, Deserialize, Portable, Serialize, bytecheck::CheckBytes};
 
-use crate::{Checker, Opener, WireSerializer};
+use crate::{Accepted, Checker, Opener, WireSerializer};
 
 /// A type that may travel between processes as an archive that is read in place.
 ///
@@ -46,4 +46,8 @@ pub trait Wire:
     ///
     /// Two builds whose fingerprints agree lay the type out alike.
     const FINGERPRINT: u64;
+
+    /// The older types whose messages an actor of this type takes, each converted by `From`: those
+    /// that `#[message(accepts = ..)]` lists.
+    const ACCEPTS: &'static [Accepted<Self>] = &[];
 }

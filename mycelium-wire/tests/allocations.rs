@@ -43,7 +43,7 @@ fn receiver(check: Check) -> ReceiveHalf {
         addresses: Vec::new(),
     };
     peer.hello(&hello).expect("fits");
-    peer.confirm(1);
+    peer.confirm(1, 0);
     let mut half = ReceiveHalf::new(Limits::default(), 1, check);
     let mut spare = AlignedVec::new();
     peer.poll_transmit(&mut spare);

@@ -73,11 +73,12 @@
 
 #[doc(inline)]
 pub use mycelium_core::{
-    Actor, ActorError, ActorRef, ActorResult, Archived, Ask, AskError, Attachment, Context,
-    DeadLetter, DeadLetterNotice, DeadLetters, Inbox, Link, LinkKind, LinkRefusal, LinkStats,
-    LocalRef, Message, Node, NodeBuilder, RemoteRef, ReplyTo, SendError, SendFuture,
-    ShutdownTimeout, SpawnOptions, StartError, StopReason, Terminated, Timer, TooManyExports,
-    TooMuchWork, WatchError,
+    Actor, ActorError, ActorRef, ActorResult, Archived, Ask, AskError, Attachment, Bounds, Context,
+    DeadLetter, DeadLetterCounts, DeadLetterNotice, DeadLetters, Inbox, Link, LinkEvent,
+    LinkEvents, LinkKind, LinkNotice, LinkRefusal, LinkState, LinkStats, LocalRef, Message, Node,
+    NodeBuilder, NodeStats, RemoteRef, ReplyTo, SendError, SendFuture, ShutdownTimeout,
+    SpawnOptions, StartError, StopReason, Terminated, Timer, TooManyExports, TooMuchWork,
+    WatchError,
 };
 #[doc(inline)]
 pub use mycelium_macros::message;
@@ -85,8 +86,8 @@ pub use mycelium_macros::message;
 pub use mycelium_registry::{RegisterError, Registry, ResolveError};
 #[doc(inline)]
 pub use mycelium_transport::{
-    BuildTransport, InvalidPeerAddr, PeerAddr, Transport, TransportError, TransportNode,
-    UnixDirError,
+    BuildTransport, InvalidPeerAddr, LivenessConfig, PeerAddr, TlsConfig, TlsConfigError,
+    Transport, TransportError, TransportNode, UnixDirError,
 };
 /// The protocol, and what `#[message]` expands to.
 pub use mycelium_wire as wire;
@@ -139,8 +140,8 @@ pub mod prelude {
         Actor, ActorError, ActorRef, ActorResult, Archived, AskError, Attachment, BuildTransport,
         Context, DeadLetter, DeadLetterNotice, Inbox, Message, Node, Payload, PeerAddr,
         RegisterError, Registry, ReplyTo, ResolveError, SendError, Shared, ShutdownTimeout,
-        SpawnOptions, StartError, StopReason, Terminated, Timer, Transport, TransportNode,
-        WatchError, Wire, message,
+        SpawnOptions, StartError, StopReason, Terminated, Timer, TlsConfig, Transport,
+        TransportNode, WatchError, Wire, message,
     };
 }
 

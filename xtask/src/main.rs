@@ -3,12 +3,14 @@
 //! [`check`] runs every step and stops at the first that fails. Two of its steps live here and can
 //! be run alone: [`layers`] keeps the arrows between our crates as the architecture draws them,
 //! [`deny`] keeps out what must not come in. Both are pure rules over a [`graph::Graph`] that answer
-//! with [`violation::Violation`]s.
+//! with [`violation::Violation`]s. [`fuzz`] takes as long as it is given and is no part of [`check`].
 
 use std::{env, process::ExitCode};
 
 mod check;
 mod deny;
+mod faults;
+mod fuzz;
 mod graph;
 mod layers;
 mod violation;
@@ -19,6 +21,9 @@ usage: cargo xtask <command>
   check    every check, stopping at the first that fails
   layers   no crate depends on, or names, what the architecture keeps from it
   deny     licences, banned packages, duplicates and sources
+  fuzz SECONDS [TARGET..]
+           each parser of foreign bytes, or the named ones, for so long under libFuzzer
+  faults   processes that are killed, cut off and lied to: [F-n ..] [--smoke | --full]
   help     this text
 ";
 
@@ -35,6 +40,8 @@ fn main() -> ExitCode {
         ["check"] => exit_code(check::run()),
         ["layers"] => exit_code(layers::run()),
         ["deny"] => exit_code(deny::run()),
+        ["fuzz", words @ ..] => exit_code(fuzz::run(words)),
+        ["faults", words @ ..] => exit_code(faults::run(words)),
         ["help" | "-h" | "--help"] => {
             print!("{USAGE}");
             ExitCode::SUCCESS

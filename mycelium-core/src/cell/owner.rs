@@ -21,6 +21,8 @@ use super::{
 use crate::{
     Actor, ActorError, ActorResult, Archived, Context, Message, Node, StopReason, Terminated,
     mailbox::{Delivery, Intake},
+    wait_cycle,
+    watchdog::{self, Beat},
 };
 
 /// The most messages handled before the owner task lets others run.
@@ -29,7 +31,7 @@ const TURN_MESSAGES: usize = 256;
 /// The actor behind a cell's front, without its type.
 pub(crate) trait Owner<M>: Send + 'static {
     /// Runs the actor until its mailbox is empty, its handler waits, or its turn is over.
-    fn run(&mut self, front: &Front<M>, cx: &mut TaskContext<'_>) -> Turn;
+    fn run(&mut self, front: &Front<M>, beat: &Beat, cx: &mut TaskContext<'_>) -> Turn;
 
     /// Drops the actor and what it left unhandled; says how many messages that were.
     fn discard(&mut self, front: &Front<M>) -> usize;
@@ -71,8 +73,12 @@ pub(crate) async fn step<A: Actor>(
     let result = match item {
         Item::Started => actor.started(context).await,
         Item::Message(message) => actor.handle(message, context).await,
+        // There is no `A::Message` in its bytes to be viewed.
+        Item::Archived(message) if message.is_converted() => {
+            actor.handle(message.decode(), context).await
+        }
         Item::Archived(message) => actor.handle_archived(message, context).await,
-        Item::Terminated(notice) if context.take_watch(notice.actor) => {
+        Item::Terminated(notice) if context.take_watch(&notice) => {
             actor.terminated(notice, context).await
         }
         // The watch was taken back meanwhile.
@@ -178,6 +184,7 @@ where
             self.intake.settle(&front.mailbox);
             return Some(Turn::Suspended);
         };
+        wait_cycle::forget(front);
         match (step, self.ending.take()) {
             (Err(panicked), _) => Some(Turn::Ended(front.exit.decide(panicked).clone())),
             (Ok(_), Some(reason)) => Some(Turn::Ended(reason)),
@@ -195,8 +202,9 @@ where
     A: Actor,
     F: Future<Output = (Box<Body<A>>, ActorResult)> + Send + 'static,
 {
-    fn run(&mut self, front: &Front<A::Message>, cx: &mut TaskContext<'_>) -> Turn {
+    fn run(&mut self, front: &Front<A::Message>, beat: &Beat, cx: &mut TaskContext<'_>) -> Turn {
         for _ in 0..TURN_MESSAGES {
+            beat.step();
             if front.phase.is_killed() {
                 return Turn::Ended(front.exit.decide(StopReason::Killed).clone());
             }
@@ -231,25 +239,11 @@ impl<M: Message> OwnerTask<M> {
         Self { cell, node }
     }
 
-    fn tear_down(&self, reason: StopReason) {
-        let discard = |front: &Front<M>| self.cell.owner.lock().discard(front);
-        self.cell.front.tear_down(&self.node, reason, discard);
-    }
-}
-
-impl<M: Message> Future for OwnerTask<M> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+    /// Runs the actor until it waits or is gone.
+    fn run(&self, beat: &Beat, cx: &mut TaskContext<'_>) -> Poll<()> {
         let front = &self.cell.front;
-        front.waker.register(cx.waker());
-        match front.phase.enter() {
-            Entry::Waits => return Poll::Pending,
-            Entry::Ended => return Poll::Ready(()),
-            Entry::Runs => {}
-        }
         loop {
-            let turn = self.cell.owner.lock().run(front, cx);
+            let turn = self.cell.owner.lock().run(front, beat, cx);
             let release = match turn {
                 Turn::Idle => front.phase.rest(),
                 Turn::Suspended => front.phase.suspend(),
@@ -267,6 +261,28 @@ impl<M: Message> Future for OwnerTask<M> {
                 return Poll::Pending;
             }
         }
+    }
+
+    fn tear_down(&self, reason: StopReason) {
+        let discard = |front: &Front<M>| self.cell.owner.lock().discard(front);
+        self.cell.front.tear_down(&self.node, reason, discard);
+    }
+}
+
+impl<M: Message> Future for OwnerTask<M> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let front = &self.cell.front;
+        front.waker.register(cx.waker());
+        match front.phase.enter() {
+            Entry::Waits => return Poll::Pending,
+            Entry::Ended => return Poll::Ready(()),
+            Entry::Runs => {}
+        }
+        let _turn = wait_cycle::begin_turn(front);
+        let node = self.node.serial();
+        watchdog::attend(node, front.id, |beat| self.run(beat, cx))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::link::Purpose;
+
 /// A message as it waits to be handled.
 pub(crate) struct Entry<M> {
     pub(crate) message: M,
@@ -13,6 +15,10 @@ pub(crate) struct Entry<M> {
 pub(crate) trait Asking: Send + Sync {
     /// Whether nobody waits for the reply any more.
     fn is_abandoned(&self) -> bool;
+
+    /// Whether the asker waits for a reply whose port is in this process still.
+    #[cfg(debug_assertions)]
+    fn is_awaited_here(&self) -> bool;
 }
 
 impl<M> Entry<M> {
@@ -24,6 +30,13 @@ impl<M> Entry<M> {
         Self {
             message,
             ask: Some(ask),
+        }
+    }
+
+    pub(crate) fn purpose(&self) -> Purpose {
+        match self.ask {
+            Some(_) => Purpose::Ask,
+            None => Purpose::Tell,
         }
     }
 

@@ -20,21 +20,27 @@ use super::{
     local::Found,
 };
 use crate::{
-    Archived, StopReason,
+    Archived, Bounds, StopReason, Terminated,
     cell::{Control, LocalCell, Mourner, owner::contain},
     inbound::InboundQueue,
     link::{DecodePorts, InboundBinding, Link},
-    sync::Mutex,
+    sync::{AtomicBool, Mutex, Ordering},
 };
 
 /// The most frames an actor takes from one binding in its turn.
 const BATCH_FRAMES: usize = 64;
+
+/// How many messages of one binding may be cancelled and still lie in the queue; one cancelled
+/// beyond that is handled.
+const CANCELLED: usize = 1_024;
 
 /// A payload that waits for its actor.
 pub(crate) struct QueuedFrame {
     pub(crate) payload: Bytes,
     /// What the sender's window was charged for it.
     pub(crate) charged_bytes: u32,
+    /// Its number within its binding.
+    pub(crate) sequence: u32,
     pub(crate) origin: Arc<Origin>,
 }
 
@@ -43,14 +49,21 @@ pub(crate) struct Origin {
     pub(crate) epoch: Epoch,
     /// What refs and reply ports in them are decoded with.
     pub(crate) ports: DecodePorts,
+    /// The schema that the sender showed, which the actor takes.
+    pub(crate) fingerprint: u64,
 }
 
 /// The frames of one binding.
 pub(crate) struct FrameQueue<M> {
     me: Weak<Self>,
     cell: Arc<LocalCell<M>>,
+    /// Of the actor's own messages; it knows those of the types that they accept.
     codec: Codec<M>,
     shared: Mutex<Shared>,
+    /// Whether `shared` may hold a notice: spares the actor its lock.
+    has_notices: AtomicBool,
+    /// Whether `shared` may hold something cancelled: spares the actor its lock.
+    has_cancelled: AtomicBool,
     /// Guards the order of credit frames too: they are sent under this lock. Taken before that of
     /// `shared`, where both are.
     ledgers: Mutex<Ledgers<Weak<dyn Link>>>,
@@ -58,9 +71,27 @@ pub(crate) struct FrameQueue<M> {
 
 struct Shared {
     frames: VecDeque<QueuedFrame>,
+    /// How many frames were ever put in, and taken out in batches.
+    pushed: u64,
+    drained: u64,
+    /// Notices that come after so many frames.
+    notices: VecDeque<(u64, Terminated)>,
+    /// Messages that nobody waits for any more, by epoch and sequence: in `frames`, or in the
+    /// batch that the actor took last.
+    cancelled: Vec<(Epoch, u32)>,
     /// Whether the queue lies in the mailbox's list or in the actor's hands.
     is_listed: bool,
     is_closed: bool,
+}
+
+impl Shared {
+    /// The frame behind those that are kept will never be taken: the notices behind it come earlier.
+    fn skip_one(&mut self) {
+        let place = self.drained + self.frames.len() as u64;
+        let behind = self.notices.iter_mut().filter(|(after, _)| *after > place);
+        behind.for_each(|(after, _)| *after -= 1);
+        self.pushed -= 1;
+    }
 }
 
 impl<M: Send + 'static> FrameQueue<M> {
@@ -68,6 +99,10 @@ impl<M: Send + 'static> FrameQueue<M> {
     pub(crate) fn open(cell: Arc<LocalCell<M>>, codec: Codec<M>) -> Arc<Self> {
         let shared = Shared {
             frames: VecDeque::new(),
+            pushed: 0,
+            drained: 0,
+            notices: VecDeque::new(),
+            cancelled: Vec::new(),
             is_listed: false,
             is_closed: false,
         };
@@ -76,6 +111,8 @@ impl<M: Send + 'static> FrameQueue<M> {
             cell,
             codec,
             shared: Mutex::new(shared),
+            has_notices: AtomicBool::new(false),
+            has_cancelled: AtomicBool::new(false),
             ledgers: Mutex::default(),
         });
         let ended: Weak<Self> = Arc::downgrade(&queue);
@@ -87,9 +124,35 @@ impl<M: Send + 'static> FrameQueue<M> {
     pub(super) fn refill(&self, batch: &mut VecDeque<QueuedFrame>) -> bool {
         let mut shared = self.shared.lock();
         let count = shared.frames.len().min(BATCH_FRAMES);
+        if !shared.cancelled.is_empty() {
+            self.forget_cancelled(&mut shared);
+        }
         batch.extend(shared.frames.drain(..count));
-        shared.is_listed = count > 0;
-        count > 0
+        shared.drained += count as u64;
+        shared.is_listed = count > 0 || !shared.notices.is_empty();
+        shared.is_listed
+    }
+
+    /// The next notice, if the actor has all frames before it but for those still in its batch.
+    pub(super) fn due_notice(&self, batch_frames: usize) -> Option<Terminated> {
+        // Acquire: pairs with the Release in `tell`.
+        if !self.has_notices.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut shared = self.shared.lock();
+        let taken = shared.drained - batch_frames as u64;
+        let is_due = shared
+            .notices
+            .front()
+            .is_some_and(|(after, _)| *after <= taken);
+        let notice = if is_due {
+            shared.notices.pop_front()
+        } else {
+            None
+        };
+        self.has_notices
+            .store(!shared.notices.is_empty(), Ordering::Release);
+        Some(notice?.1)
     }
 
     /// Whether no frame waits outside the actor's hands.
@@ -97,18 +160,23 @@ impl<M: Send + 'static> FrameQueue<M> {
         self.shared.lock().frames.is_empty()
     }
 
-    /// The message in a frame, validated; `None` for one that is not what the binding announced,
-    /// which closes its link and never reaches the actor.
+    /// The message in a frame, validated; `None` for one that was cancelled, and for one that is not
+    /// what the binding announced, which closes its link and never reaches the actor.
     pub(super) fn admit(&self, frame: QueuedFrame, taken: &mut Taken) -> Option<Archived<M>> {
         if taken.epoch != frame.origin.epoch {
             self.settle(taken);
             taken.epoch = frame.origin.epoch;
         }
         taken.bytes += u64::from(frame.charged_bytes);
-        match (self.codec.validate)(&frame.payload) {
+        if self.is_cancelled(&frame) {
+            taken.refused += 1;
+            return None;
+        }
+        let codec = self.codec_of(&frame);
+        match (codec.validate)(&frame.payload) {
             Ok(()) => {
                 taken.confirmed += 1;
-                Some(Archived::validated(frame.payload, self.codec, frame.origin))
+                Some(Archived::validated(frame.payload, codec, frame.origin))
             }
             Err(error) => {
                 taken.refused += 1;
@@ -116,6 +184,12 @@ impl<M: Send + 'static> FrameQueue<M> {
                 None
             }
         }
+    }
+
+    /// The codec of the messages that the frame's binding announced.
+    fn codec_of(&self, frame: &QueuedFrame) -> Codec<M> {
+        let codec = self.codec.of_sender(frame.origin.fingerprint);
+        codec.expect("a binding opens for what the actor takes")
     }
 
     /// Books what a batch did, and tells the sender once half its window is free.
@@ -135,6 +209,33 @@ impl<M: Send + 'static> FrameQueue<M> {
         let count = batch.len();
         self.refuse(&mut batch);
         count
+    }
+
+    /// Whether nobody waits for this message any more. Nobody asks twice.
+    fn is_cancelled(&self, frame: &QueuedFrame) -> bool {
+        // Relaxed: a cancel that comes in this moment comes too late.
+        if !self.has_cancelled.load(Ordering::Relaxed) {
+            return false;
+        }
+        let cancelled = &mut self.shared.lock().cancelled;
+        let is_frame = |entry: &(Epoch, u32)| *entry == (frame.origin.epoch, frame.sequence);
+        let found = cancelled.iter().position(is_frame);
+        if let Some(at) = found {
+            cancelled.swap_remove(at);
+        }
+        self.has_cancelled
+            .store(!cancelled.is_empty(), Ordering::Relaxed);
+        found.is_some()
+    }
+
+    /// The batch before is handled: what was cancelled of it came too late.
+    fn forget_cancelled(&self, shared: &mut Shared) {
+        let Shared {
+            frames, cancelled, ..
+        } = shared;
+        cancelled.retain(|(epoch, sequence)| find(frames, *epoch, *sequence));
+        self.has_cancelled
+            .store(!cancelled.is_empty(), Ordering::Relaxed);
     }
 
     fn fail_link(&self, epoch: Epoch, error: &WireError) {
@@ -174,7 +275,8 @@ impl<M: Send + 'static> FrameQueue<M> {
         for frame in frames.drain(..) {
             let epoch = frame.origin.epoch;
             let bytes = u64::from(frame.charged_bytes);
-            contain(|| drop((self.codec.decode)(&frame.payload, &frame.origin.ports)));
+            let codec = self.codec_of(&frame);
+            contain(|| drop((codec.decode)(&frame.payload, &frame.origin.ports)));
             self.book(
                 Taken {
                     epoch,
@@ -208,11 +310,26 @@ impl<M: Send + 'static> FrameQueue<M> {
             messages <= window.messages && bytes <= u64::from(window.bytes)
         };
         let mut shared = self.shared.lock();
-        let frames = std::mem::take(&mut shared.frames);
-        let (kept, dropped) = frames.into_iter().partition(|frame| is_kept(frame));
-        shared.frames = kept;
+        let mut dropped = VecDeque::new();
+        for frame in std::mem::take(&mut shared.frames) {
+            if is_kept(&frame) {
+                shared.frames.push_back(frame);
+            } else {
+                dropped.push_back(frame);
+                shared.skip_one();
+            }
+        }
         dropped
     }
+}
+
+/// Whether a frame waits in a queue, in which epochs and, within each, sequences rise.
+fn find(frames: &VecDeque<QueuedFrame>, epoch: Epoch, sequence: u32) -> bool {
+    let order = |frame: &QueuedFrame| {
+        let later = frame.sequence.wrapping_sub(sequence).cast_signed();
+        frame.origin.epoch.cmp(&epoch).then(later.cmp(&0))
+    };
+    frames.binary_search_by(order).is_ok()
 }
 
 /// Called under the lock of the ledgers, so that counts never arrive out of order.
@@ -284,6 +401,7 @@ impl<M: Send + 'static> InboundQueue for FrameQueue<M> {
             return self.refuse(staged);
         }
         let found = self.cell.mailbox().frames.store(staged.len());
+        shared.pushed += staged.len() as u64;
         shared.frames.append(staged);
         let was_listed = std::mem::replace(&mut shared.is_listed, true);
         drop(shared);
@@ -293,6 +411,41 @@ impl<M: Send + 'static> InboundQueue for FrameQueue<M> {
         if found == Found::Backlogged {
             self.cell.front.tell_backlog();
         }
+    }
+
+    fn tell(&self, terminated: Terminated) {
+        let mut shared = self.shared.lock();
+        if !shared.is_listed {
+            // The actor has taken all that came before.
+            drop(shared);
+            return self.cell.front.tell(terminated);
+        }
+        let after = shared.pushed;
+        shared.notices.push_back((after, terminated));
+        self.has_notices.store(true, Ordering::Release);
+    }
+
+    fn cancel(&self, epoch: Epoch, sequence: u32) {
+        let mut shared = self.shared.lock();
+        if shared.cancelled.len() < CANCELLED {
+            shared.cancelled.push((epoch, sequence));
+            self.has_cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn report(&self, epoch: Epoch) {
+        // What an ending actor leaves is reported with its end.
+        if self.cell.front.phase.is_stopping() || self.shared.lock().is_closed {
+            return;
+        }
+        let mut ledgers = self.ledgers.lock();
+        if let Some(due) = ledgers.heartbeat(epoch) {
+            tell(&due);
+        }
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.ledgers.lock().bounds()
     }
 
     fn reported(&self, epoch: Epoch) -> Credit {

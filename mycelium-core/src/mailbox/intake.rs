@@ -112,7 +112,13 @@ impl<M: Send + 'static> Intake<M> {
 
     fn next_frame(&mut self, mailbox: &Mailbox<M>) -> Option<Delivery<M>> {
         while let Some(active) = self.active.get_mut(self.turn) {
-            while let Some(frame) = active.batch.pop_front() {
+            loop {
+                if let Some(notice) = active.queue.due_notice(active.batch.len()) {
+                    return Some(Delivery::Ended(notice));
+                }
+                let Some(frame) = active.batch.pop_front() else {
+                    break;
+                };
                 mailbox.frames.take();
                 if let Some(message) = active.queue.admit(frame, &mut active.taken) {
                     return Some(Delivery::Arrived(message));

@@ -2,14 +2,14 @@
 
 use mycelium_wire::{Credit, EndReason, Window};
 
-use crate::link::InboundBinding;
+use crate::{Bounds, link::InboundBinding};
 
 /// Bytes that may stay unreported while an actor is idle; less than the slack of the byte window
 /// over the message limit, so that the largest message always finds room at an idle actor.
 const IDLE_UNREPORTED_BYTES: u64 = 16 * 1024;
 
 /// Which binding a frame came through; a later binding of the same actor has a greater one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Epoch(u32);
 
 /// What became of frames of one binding since its ledger was last brought up to date.
@@ -39,6 +39,8 @@ pub(super) enum Report {
     AtHalf,
     /// Also when many bytes are: the actor has nothing left to do.
     WhenIdle,
+    /// All that is unreported: the peer showed that it is there.
+    OnHeartbeat,
     /// At once where the actor is gone, else not before.
     OnceEnded,
 }
@@ -57,6 +59,7 @@ pub(super) struct Due<L> {
 ///
 /// Each knows the link `L` of its binding: a peer that was given up and came back has a new one.
 pub(super) struct Ledgers<L> {
+    /// In the order of their epochs, which rise.
     open: Vec<Ledger<L>>,
     last: Epoch,
     ended: Option<EndReason>,
@@ -129,7 +132,7 @@ impl<L: Clone> Ledgers<L> {
 
     /// The connection is gone: nobody is left to tell. Gives the binding's window.
     pub(super) fn forget(&mut self, epoch: Epoch) -> Option<Window> {
-        let at = self.open.iter().position(|ledger| ledger.epoch == epoch)?;
+        let at = self.find(epoch)?;
         Some(self.open.remove(at).window)
     }
 
@@ -151,6 +154,15 @@ impl<L: Clone> Ledgers<L> {
         Some(due)
     }
 
+    /// The peer of a binding is there: what is due to it.
+    pub(super) fn heartbeat(&mut self, epoch: Epoch) -> Option<Due<L>> {
+        let nothing = Taken {
+            epoch,
+            ..Taken::default()
+        };
+        self.book(nothing, Report::OnHeartbeat)
+    }
+
     /// All that has not been reported: the actor is gone.
     pub(super) fn settle(&mut self) -> impl Iterator<Item = Due<L>> {
         let unreported = |ledger: &&mut Ledger<L>| ledger.unreported_messages() > 0;
@@ -160,23 +172,41 @@ impl<L: Clone> Ledgers<L> {
 
     /// Where the binding of an epoch lives, unless its connection is gone.
     pub(super) fn inbound(&self, epoch: Epoch) -> Option<(L, InboundBinding)> {
-        let ledger = self.open.iter().find(|ledger| ledger.epoch == epoch)?;
+        let ledger = &self.open[self.find(epoch)?];
         Some((ledger.link.clone(), ledger.inbound))
+    }
+
+    /// How much the open bindings admit.
+    pub(super) fn bounds(&self) -> Bounds {
+        let of = |ledger: &Ledger<L>| Bounds {
+            remote_messages: ledger.window.messages.into(),
+            remote_bytes: ledger.window.bytes.into(),
+            ..Bounds::default()
+        };
+        self.open.iter().map(of).sum()
     }
 
     /// Whether the peer may still be told something of a binding.
     pub(super) fn is_open(&self, epoch: Epoch) -> bool {
-        self.open.iter().any(|ledger| ledger.epoch == epoch)
+        self.find(epoch).is_some()
     }
 
     /// What the peer has been told of a binding.
     pub(super) fn reported(&self, epoch: Epoch) -> Credit {
-        let ledger = self.open.iter().find(|ledger| ledger.epoch == epoch);
-        ledger.map_or_else(Credit::default, |ledger| ledger.reported)
+        let found = self.find(epoch);
+        found.map_or_else(Credit::default, |at| self.open[at].reported)
     }
 
     fn get(&mut self, epoch: Epoch) -> Option<&mut Ledger<L>> {
-        self.open.iter_mut().find(|ledger| ledger.epoch == epoch)
+        let at = self.find(epoch)?;
+        self.open.get_mut(at)
+    }
+
+    fn find(&self, epoch: Epoch) -> Option<usize> {
+        let found = self
+            .open
+            .binary_search_by_key(&epoch, |ledger| ledger.epoch);
+        found.ok()
     }
 }
 
@@ -190,6 +220,7 @@ impl<L: Clone> Ledger<L> {
             _ if unreported == 0 => false,
             Report::AtHalf => unreported >= half_messages || bytes >= half_bytes,
             Report::WhenIdle => unreported >= half_messages || bytes >= IDLE_UNREPORTED_BYTES,
+            Report::OnHeartbeat => true,
             Report::OnceEnded => has_ended,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::{self, Write as _},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc::Sender},
 };
 
 use tracing::{
@@ -13,16 +13,29 @@ use tracing::{
 
 /// Notes the warnings of its thread.
 #[derive(Clone, Default)]
-pub(crate) struct Warnings(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Warnings {
+    noted: Arc<Mutex<Vec<String>>>,
+    told: Option<Sender<String>>,
+}
 
 impl Warnings {
+    /// Passes each warning on as well.
+    #[allow(dead_code, reason = "not every test waits for one")]
+    pub(crate) fn told_to(told: Sender<String>) -> Self {
+        Self {
+            told: Some(told),
+            ..Self::default()
+        }
+    }
+
+    #[allow(dead_code, reason = "not every test counts them")]
     pub(crate) fn count(&self) -> usize {
-        self.0.lock().unwrap().len()
+        self.noted.lock().unwrap().len()
     }
 
     #[allow(dead_code, reason = "not every test reads them")]
     pub(crate) fn first(&self) -> String {
-        self.0.lock().unwrap()[0].clone()
+        self.noted.lock().unwrap()[0].clone()
     }
 }
 
@@ -42,7 +55,11 @@ impl Subscriber for Warnings {
     fn event(&self, event: &Event<'_>) {
         let mut text = Text::default();
         event.record(&mut text);
-        self.0.lock().unwrap().push(text.0);
+        if let Some(told) = &self.told {
+            // The test may be over.
+            let _ = told.send(text.0.clone());
+        }
+        self.noted.lock().unwrap().push(text.0);
     }
 
     fn enter(&self, _: &span::Id) {}

@@ -1,6 +1,6 @@
 //! [`Forged`]: a frame whose every field can be set.
 
-use mycelium::wire::{Check, FrameKind, HEADER_BYTES};
+use mycelium::wire::{Check, FRAGMENT_BYTES, FrameKind, HEADER_BYTES};
 
 /// A frame that need not be legal, laid out by hand as `docs/wire-format.md` draws it.
 ///
@@ -91,6 +91,19 @@ impl Forged {
         bytes[24..28].copy_from_slice(&check.to_le_bytes());
         bytes.resize(bytes.len().next_multiple_of(16), 0);
         bytes
+    }
+
+    /// What the frame travels as: itself, or fragments in lane 0 where it is too long.
+    pub fn in_fragments(&self) -> impl Iterator<Item = Self> {
+        let bytes = self.sealed(Check::None);
+        if bytes.len() <= FRAGMENT_BYTES {
+            return vec![self.clone()].into_iter();
+        }
+        let parts: Vec<_> = bytes
+            .chunks(FRAGMENT_BYTES - HEADER_BYTES)
+            .map(|part| Self::of(FrameKind::Fragment).payload(part))
+            .collect();
+        parts.into_iter()
     }
 
     fn bytes(mut self, at: usize, bytes: &[u8]) -> Self {

@@ -38,6 +38,7 @@ async fn bait<M: Wire>(victim: &Victim, peer: &mut Peer) -> ActorRef<M> {
         key: ExportKey::from_u64(9),
         fingerprint: M::FINGERPRINT,
         capacity_messages: 16,
+        also_takes: Box::default(),
         type_name: M::NAME.into(),
     };
     peer.tell(|half| half.resolved(request, Some(&resolved)))

@@ -31,14 +31,7 @@ fn capacity(messages: usize) -> SpawnOptions {
 
 /// What the node says of the actor that it has under a name.
 async fn resolve(peer: &mut Peer, name: &str) -> Resolved {
-    peer.tell(|half| half.resolve(1, name).expect("a short name"))
-        .await;
-    let found = peer
-        .hear_until(|event| match event {
-            Event::Resolved { resolved, .. } => Some(resolved),
-            _ => None,
-        })
-        .await;
+    let found = peer.resolve(name).await;
     found.expect("it is registered")
 }
 
@@ -109,7 +102,9 @@ async fn archives_that_are_none_are_corrupt_and_never_reach_the_actor(reach: Rea
     let victim = Victim::start(reach).await;
     for bytes in [0, 1, 15, 16, 17, 48, 255, 4_096, 100_000, 1 << 20] {
         let (mut peer, _) = bound(&victim, "echo").await;
-        peer.forge(&message(0, 1, bytes)).await;
+        for part in message(0, 1, bytes).in_fragments() {
+            peer.forge(&part).await;
+        }
         let case = format!("{bytes} bytes");
         victim.closes(&mut peer, "Corrupt", &case).await;
     }
@@ -148,7 +143,9 @@ async fn bytes_beyond_the_window_are_refused(reach: Reach) {
     let victim = with_stuck(reach, capacity(1_024)).await;
     let (mut peer, _) = bound(&victim, "stuck").await;
     // One of the limit, and what is left beside it.
-    peer.forge(&message(0, 1, 1 << 20)).await;
+    for part in message(0, 1, 1 << 20).in_fragments() {
+        peer.forge(&part).await;
+    }
     peer.forge(&message(0, 2, 60_000)).await;
     resolve(&mut peer, "echo").await;
     peer.forge(&message(0, 3, 60_000)).await;
@@ -254,7 +251,7 @@ async fn answers_that_are_not_read_are_refused_beyond_a_bound(reach: Reach) {
     while answered + refused < ASKS {
         peer.hear_until(|event| {
             match event {
-                Event::Reply { .. } => answered += 1,
+                Event::Reply { .. } | Event::LongReply { .. } => answered += 1,
                 Event::ReplyFailed { failure, .. } => {
                     assert!(matches!(failure, ReplyFailure::Refused(_)), "{failure}");
                     refused += 1;

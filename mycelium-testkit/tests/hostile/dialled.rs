@@ -42,7 +42,7 @@ fn who_answers_at_a_socket_that_is_another_nodes_is_told_so() {
             assert_closed(other.hear_close().await, "WrongNode", "another answers");
             // The way that was there before is taken.
             peer.confirm().await;
-            peer.hear_until(|event| matches!(event, Event::Up).then_some(()))
+            peer.hear_until(|event| matches!(event, Event::Up { .. }).then_some(()))
                 .await;
         });
         let node = node.expect("it starts");
@@ -112,7 +112,7 @@ async fn meet(peer: &mut Peer, state: HandshakeState) {
         _ => {
             peer.say_hello().await;
             peer.confirm().await;
-            peer.hear_until(|event| matches!(event, Event::Up).then_some(()))
+            peer.hear_until(|event| matches!(event, Event::Up { .. }).then_some(()))
                 .await;
         }
     }

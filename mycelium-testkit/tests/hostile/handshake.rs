@@ -91,10 +91,15 @@ async fn handshakes_of_other_connections_are_replays(reach: Reach) {
     let mut replayed = Peer::dial(&victim.address).await;
     replayed.say_hello().await;
     assert_ne!(replayed.node().nonce, nonce);
-    let frame = Forged::of(FrameKind::Confirm).payload(nonce.to_le_bytes());
+    let frame = Forged::of(FrameKind::Confirm).payload(confirmation(nonce));
     replayed.forge(&frame).await;
     victim.closes(&mut replayed, "Replayed", "a record").await;
     victim.end().await;
+}
+
+/// What a `Confirm` of the first epoch holds.
+pub(crate) fn confirmation(nonce: u128) -> Vec<u8> {
+    [&nonce.to_le_bytes()[..], &[0; 4]].concat()
 }
 
 async fn a_name_that_is_taken_is_refused(reach: Reach) {

@@ -2,7 +2,7 @@
 
 use std::{fs::Permissions, os::unix::fs::PermissionsExt, time::Duration};
 
-use mycelium::{NodeBuilder, Transport, prelude::*};
+use mycelium::{LivenessConfig, NodeBuilder, Transport, prelude::*};
 use mycelium_testkit::{
     Reach,
     hostile::{Closed, Peer},
@@ -137,10 +137,15 @@ pub(crate) fn able(reach: Reach, name: &str, dir: &TempDir) -> NodeBuilder {
     let transport = match reach {
         Reach::Unix => Transport::Unix,
         Reach::Tcp => Transport::Tcp,
-        Reach::Local | Reach::Memory => panic!("{reach:?} has no socket"),
+        _ => panic!("{reach:?} has no socket of its own"),
     };
     let builder = Node::builder(name).unix(dir.path()).tcp("127.0.0.1:0");
-    builder.transport(transport)
+    builder.transport(transport).liveness(patient())
+}
+
+/// Hostile peers say nothing for as long as they like: that is another test's matter.
+pub(crate) fn patient() -> LivenessConfig {
+    LivenessConfig::default().down_after(Duration::from_hours(1))
 }
 
 pub(crate) fn private_dir() -> TempDir {

@@ -6,7 +6,8 @@ use std::{
 };
 
 use mycelium_core::{
-    Encode, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal, LinkStats, Remote,
+    Bounds, Encode, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal, LinkState, LinkStats,
+    Purpose, Remote,
 };
 use mycelium_wire::{
     CloseReason, Credit, EndReason, NodeId, ReplyFailure, Resolved, SendRefused, Window,
@@ -56,7 +57,12 @@ impl Link for PeerLink {
         Ok(remote)
     }
 
-    fn try_send(&self, remote: &Remote, encode: Encode<'_>) -> Result<(), LinkRefusal> {
+    fn try_send(
+        &self,
+        remote: &Remote,
+        purpose: Purpose,
+        encode: Encode<'_>,
+    ) -> Result<(), LinkRefusal> {
         let mut outbound = self.lock();
         if remote.end_reason().is_some() {
             return Err(LinkRefusal::ActorDown);
@@ -71,6 +77,11 @@ impl Link for PeerLink {
         up.bind(remote);
         ports.begin(Some(remote.binding()));
         let sent = up.send.send(remote.binding(), ports, encode);
+        if purpose == Purpose::Ask
+            && let (Ok(()), Some(window)) = (&sent, up.send.credit_window(remote.binding()))
+        {
+            ports.asked(window.last_sequence());
+        }
         ports.conclude(&sent);
         // Also where the message was refused: it may have been the binding's first.
         self.write(outbound);
@@ -92,6 +103,14 @@ impl Link for PeerLink {
 
     fn kill(&self, remote: &Remote) {
         self.signal(remote, Signal::Kill);
+    }
+
+    fn watch(&self, remote: &Remote) {
+        let mut outbound = self.lock();
+        if let Ok(up) = outbound.take_up() {
+            up.bind(remote);
+            self.write(outbound);
+        }
     }
 
     fn detach(&self, remote: &Remote) {
@@ -151,8 +170,7 @@ impl Link for PeerLink {
     }
 
     fn forget(&self, request: u64) {
-        let ask = self.take_ask(request);
-        if let Some(ask) = ask {
+        if let Some(ask) = self.cancel(request) {
             ask.lose();
         }
     }
@@ -166,6 +184,17 @@ impl Link for PeerLink {
 
     fn bindings(&self) -> usize {
         self.lock().remotes.len()
+    }
+
+    fn state(&self) -> LinkState {
+        self.lock().state()
+    }
+
+    fn bounds(&self) -> Bounds {
+        let limit_bytes = self.limits.message_bytes;
+        let mut outbound = self.lock();
+        let up = outbound.up();
+        up.map_or_else(Bounds::default, |up| up.bounds(limit_bytes))
     }
 
     fn stats(&self) -> LinkStats {

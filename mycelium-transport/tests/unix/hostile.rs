@@ -16,8 +16,8 @@ use tokio::{
 };
 
 use crate::support::{
-    Blob, Gate, Pair, Tick, capacity, fill, find, gated, listening, offer, poll_once, private_dir,
-    probe, refusal,
+    Blob, Gate, Pair, Tick, capacity, fill, find, gated, offer, patience, patient, poll_once,
+    private_dir, probe, refusal,
     scripted::{Heard, Scripted, bind_to, hello},
     shut_down, watched,
 };
@@ -33,7 +33,7 @@ const CAPACITY: u32 = 32;
 
 impl Victim {
     async fn start() -> Self {
-        let pair = Pair::start().await;
+        let pair = Pair::start_patient().await;
         let (actor, gate) = gated::<Tick>();
         offer(&pair.server, "stuck", capacity(CAPACITY as usize), actor);
         Self { pair, gate }
@@ -146,7 +146,7 @@ fn silent_peers_keep_nobody_out() {
 #[test]
 fn a_corrupt_message_closes_its_link_and_no_actor() {
     watched(async {
-        let pair = Pair::start().await;
+        let pair = Pair::start_patient().await;
         let (actor, mut handled) = probe::<Blob>();
         let blobs = pair.serve("blobs", actor).await;
         let mut mallory = Scripted::dial(&pair.dir.path().join("server.sock"), "mallory").await;
@@ -200,7 +200,7 @@ fn messages_beyond_the_window_close_the_link() {
 #[test]
 fn bytes_beyond_the_window_close_the_link() {
     watched(async {
-        let pair = Pair::start().await;
+        let pair = Pair::start_patient().await;
         let (actor, gate) = gated::<Blob>();
         offer(&pair.server, "blobs", capacity(1_024), actor);
         let mut mallory = Scripted::dial(&pair.dir.path().join("server.sock"), "mallory").await;
@@ -352,7 +352,10 @@ impl Dialled {
         let listener = UnixListener::bind(&path).expect("the path is free");
         let starting = task::spawn(async move {
             let dir = path.parent().expect("it lies in a directory").to_owned();
-            let node = Node::builder("victim").unix(dir).peer(PeerAddr::Unix(path));
+            let node = Node::builder("victim")
+                .unix(dir)
+                .peer(PeerAddr::Unix(path))
+                .liveness(patience());
             node.start().await.expect("the node starts")
         });
         let peer = Self::accept(&listener).await;
@@ -384,6 +387,7 @@ impl Dialled {
             key: ExportKey::from_u64(2),
             fingerprint: Tick::FINGERPRINT,
             capacity_messages: u32::MAX,
+            also_takes: Box::default(),
             type_name: Tick::NAME.into(),
         };
         self.peer.send.resolved(question, Some(&actor));
@@ -455,7 +459,10 @@ fn a_node_that_is_refused_tries_again_and_again_but_not_at_once() {
             let path = path.clone();
             async move {
                 let dir = path.parent().expect("it lies in a directory").to_owned();
-                let node = Node::builder("victim").unix(dir).peer(PeerAddr::Unix(path));
+                let node = Node::builder("victim")
+                    .unix(dir)
+                    .peer(PeerAddr::Unix(path))
+                    .liveness(patience());
                 node.start().await.expect("the node starts")
             }
         });
@@ -579,7 +586,7 @@ fn a_name_is_spoken_for_by_one_node_at_a_time() {
 fn a_listener_closes_while_handshakes_hang() {
     watched(async {
         let dir = private_dir();
-        let node = listening("server", &dir).await;
+        let node = patient("server", &dir).await;
         let mut silent = UnixStream::connect(dir.path().join("server.sock"))
             .await
             .expect("a node listens");

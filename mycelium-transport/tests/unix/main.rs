@@ -4,6 +4,7 @@ mod backpressure;
 mod directory;
 mod hostile;
 mod lifecycle;
+mod liveness;
 mod messages;
 mod names;
 mod process;

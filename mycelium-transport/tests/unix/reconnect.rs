@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use mycelium_core::{ActorRef, Node, SendError};
+use mycelium_core::{ActorRef, LinkEvent, LinkEvents, LinkNotice, Node, SendError, StopReason};
 use mycelium_registry::{Registry, ResolveError};
 use mycelium_transport::BuildTransport;
 use tempfile::TempDir;
@@ -80,6 +80,71 @@ async fn until_down(to: &ActorRef<Tick>, first: u64) -> u64 {
         }
         task::yield_now().await;
     }
+}
+
+/// The next event of a link, without its peer.
+async fn next(events: &mut LinkEvents) -> String {
+    match events.next().await {
+        Some(LinkNotice::Event(LinkEvent::Lost { unknown, .. })) => format!("lost {unknown}"),
+        Some(LinkNotice::Event(LinkEvent::Up { .. })) => "up".into(),
+        Some(LinkNotice::Event(LinkEvent::Down { .. })) => "down".into(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_happens_to_a_link_is_told_and_counted() {
+    watched(async {
+        let nodes = Proxied::start(Pass::Plain).await;
+        let mut events = nodes.client.link_events();
+        let (ticks, mut handled) = nodes.probe().await;
+        for sequence in 0..10 {
+            ticks.send(Tick::number(sequence)).await.expect("it lives");
+            assert_eq!(handled.recv().await, Some(Tick::number(sequence)));
+        }
+        until(|| nodes.client.stats().sent.in_flight == 0).await;
+        nodes.proxy.cut().await;
+        assert_eq!(next(&mut events).await, "lost 0");
+        nodes.proxy.restore();
+        assert_eq!(next(&mut events).await, "up");
+
+        let (stuck, gate) = nodes.gated(16).await;
+        let (accepted, _) = fill(&stuck, 0, Tick::number);
+        nodes.proxy.cut().await;
+        assert_eq!(next(&mut events).await, format!("lost {accepted}"));
+        nodes.proxy.restore();
+        assert_eq!(next(&mut events).await, "up");
+        gate.open();
+        shut_down(&nodes.server).await;
+        assert_eq!(next(&mut events).await, "lost 0");
+        assert_eq!(next(&mut events).await, "down");
+        let stats = nodes.client.stats();
+        assert_eq!((stats.links, stats.sent.confirmed), (0, 10));
+        assert_eq!(stats.sent.unknown, accepted);
+        nodes.shutdown().await;
+    });
+}
+
+// An actor that was watched and never sent to was bound on the first connection only.
+#[test]
+fn a_watch_outlives_the_connection_it_began_on() {
+    watched(async {
+        let nodes = Proxied::start(Pass::Plain).await;
+        let mut events = nodes.client.link_events();
+        let (ticks, _handled) = nodes.probe().await;
+        let ended = task::spawn(async move { ticks.ended().await });
+        until(|| nodes.server.bounds().remote_messages > 0).await;
+        nodes.proxy.cut().await;
+        assert_eq!(next(&mut events).await, "lost 0");
+        nodes.proxy.restore();
+        assert_eq!(next(&mut events).await, "up");
+        // Answered after all that the new connection began with.
+        round_trip(&nodes.client).await;
+        find::<Tick>(&nodes.server, "ticks").await.stop();
+        let reason = ended.await.expect("no panic").expect("it was linked");
+        assert_eq!(reason, StopReason::Stopped);
+        nodes.shutdown().await;
+    });
 }
 
 #[test]

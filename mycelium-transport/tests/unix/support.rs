@@ -22,7 +22,7 @@ use mycelium_core::{
 };
 use mycelium_macros::message;
 use mycelium_registry::Registry;
-use mycelium_transport::{BuildTransport, PeerAddr};
+use mycelium_transport::{BuildTransport, LivenessConfig, PeerAddr};
 use mycelium_wire::Wire;
 use tempfile::TempDir;
 use tokio::{
@@ -163,6 +163,17 @@ impl Pair {
     pub(crate) async fn start() -> Self {
         let dir = private_dir();
         let server = listening("server", &dir).await;
+        Self::linked_to(server, dir).await
+    }
+
+    /// With a server that hears out peers who say nothing.
+    pub(crate) async fn start_patient() -> Self {
+        let dir = private_dir();
+        let server = patient("server", &dir).await;
+        Self::linked_to(server, dir).await
+    }
+
+    async fn linked_to(server: Node, dir: TempDir) -> Self {
         let client = dialling("client", &dir, "server").await;
         Self {
             server,
@@ -253,6 +264,17 @@ pub(crate) async fn listening(name: &str, dir: &TempDir) -> Node {
         .start()
         .await
         .expect("the node starts")
+}
+
+/// As [`listening`], for as long as peers say nothing.
+pub(crate) async fn patient(name: &str, dir: &TempDir) -> Node {
+    let node = Node::builder(name).unix(dir.path()).liveness(patience());
+    node.start().await.expect("the node starts")
+}
+
+/// Scripted peers have no heartbeat.
+pub(crate) fn patience() -> LivenessConfig {
+    LivenessConfig::default().down_after(Duration::from_hours(1))
 }
 
 pub(crate) async fn dialling(name: &str, dir: &TempDir, peer: &str) -> Node {

@@ -1,13 +1,13 @@
 //! The tables and drawings of `docs/wire-format.md`, compared with what the code does.
 
 use mycelium_wire::{
-    BindingId, CloseReason, EndReason, Event, FrameKind, HEADER_BYTES, HandshakeState, Header,
-    Limits, ReplyFailure, TEXT_LIMIT_BYTES, Window, frame_bytes,
+    ACCEPTED_LIMIT, BindingId, Check, CloseReason, EndReason, Event, FrameKind, HEADER_BYTES,
+    HandshakeState, Header, Limits, ReplyFailure, TEXT_LIMIT_BYTES, Window, frame_bytes,
 };
 
 use crate::{
     drawing::{Field, fields_of},
-    golden::{frame_of, resolved},
+    golden::{fragment, frame_of, resolved},
     hostile::{STATES, half_in, reasons},
     support::{LOCAL_NONCE, PEER_NONCE, bind, binding, hello, opened, read_all, written},
 };
@@ -76,7 +76,9 @@ fn limits_are_those_in_force() {
     let in_force = [
         format!("{HEADER_BYTES} bytes"),
         format!("{} bytes with header", limits.handshake_frame_bytes),
-        format!("{} bytes with header", longest_control_frame()),
+        format!("{} bytes with header", longest_frame(FrameKind::Resolve)),
+        format!("{} bytes with header", longest_frame(FrameKind::Fragment)),
+        lanes().to_string(),
         format!("{} bytes", limits.message_bytes),
         format!("{TEXT_LIMIT_BYTES} bytes"),
         limits.bindings.to_string(),
@@ -89,6 +91,7 @@ fn limits_are_those_in_force() {
              message and {beside_the_frame} bytes if that is more",
             least.messages, least.bytes
         ),
+        ACCEPTED_LIMIT.to_string(),
         constant(INBOUND, "WRONG_KEYS").to_string(),
         constant(CONNECTION, "OPEN_QUESTIONS").to_string(),
         constant(CONNECTION, "UNREAD_ANSWERS").to_string(),
@@ -99,11 +102,22 @@ fn limits_are_those_in_force() {
     assert_eq!(listed, in_force);
 }
 
-/// What an open link says to a control frame of four gigabytes.
-fn longest_control_frame() -> u32 {
+/// How many lanes an open link takes fragments of.
+fn lanes() -> u32 {
+    let takes = |lane: &u32| {
+        let part = fragment(Check::None, *lane, &frame_of(FrameKind::Reply));
+        read_all(&mut opened(Limits::default()), &part, |_| {}).is_ok()
+    };
+    (0..u32::MAX)
+        .find(|lane| !takes(lane))
+        .expect("there is a last one")
+}
+
+/// What an open link says to a frame of four gigabytes.
+fn longest_frame(kind: FrameKind) -> u32 {
     let header = Header {
         length: u32::MAX,
-        ..Header::new(FrameKind::Resolve)
+        ..Header::new(kind)
     };
     match read_all(&mut opened(Limits::default()), &header.encode(), |_| {}) {
         Err(CloseReason::FrameTooLarge { limit, .. }) => limit,
@@ -150,7 +164,7 @@ fn states_take_refuse_and_ignore_what_the_table_says() {
 /// What a state makes of a kind; a frame may be refused for what it says even so.
 fn outcome(state: HandshakeState, kind: FrameKind) -> &'static str {
     let frame = match kind {
-        FrameKind::Confirm => written(|half| half.confirm(LOCAL_NONCE)),
+        FrameKind::Confirm => written(|half| half.confirm(LOCAL_NONCE, 0)),
         other => frame_of(other),
     };
     let mut events = 0;
@@ -377,12 +391,13 @@ fn bind_and_resolved_are_laid_out_as_they_are_drawn() {
             ("key", &resolved.key.as_u64().to_le_bytes()),
             ("fingerprint", &resolved.fingerprint.to_le_bytes()),
             ("capacity", &resolved.capacity_messages.to_le_bytes()),
-            ("the messages'", resolved.type_name.as_bytes()),
+            ("others", &1_u32.to_le_bytes()),
         ],
     );
-    for field in [&of_bind[3], &of_resolved[4]] {
-        assert_eq!(field.kind, "type to the end");
-    }
+    assert_eq!(of_bind[3].kind, "type to the end");
+    let others = resolved.also_takes[0].to_le_bytes();
+    let behind = [&others[..], resolved.type_name.as_bytes()].concat();
+    assert_eq!(payload_of(&frame_of(FrameKind::Resolved))[32..], behind);
     let nameless = written(|half| half.resolved(9, None));
     read_all(&mut opened(Limits::default()), &nameless, |event| {
         assert!(matches!(event, Event::Resolved { resolved: None, .. }));

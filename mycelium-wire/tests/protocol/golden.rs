@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use mycelium_wire::{
-    ActorId, Check, CloseReason, Credit, EndReason, ExportKey, FrameKind, Limits, ReplyFailure,
-    Resolved, SendHalf, Window,
+    ActorId, Check, CloseReason, Credit, EndReason, ExportKey, FrameKind, Header, Limits,
+    ReplyFailure, Resolved, SendHalf, Window,
 };
 
 use crate::{
@@ -26,11 +26,17 @@ pub(crate) fn frame_with(check: Check, kind: FrameKind) -> Vec<u8> {
     let last_frame = |calls: fn(&mut SendHalf)| last_frame(check, calls);
     match kind {
         FrameKind::Hello => written(|half| half.hello(&hello("book-1", PEER_NONCE)).expect("fits")),
-        FrameKind::Confirm => written(|half| half.confirm(PEER_NONCE)),
+        FrameKind::Confirm => written(|half| half.confirm(PEER_NONCE, 3)),
         FrameKind::Bind => written(|half| half.bind(binding(3), &bind(), 1_024)),
         FrameKind::Message => last_frame(|half| send(half, 3, &(0x6162_u64, 42_u32))),
         FrameKind::Stop => last_frame(|half| half.stop(binding(3))),
         FrameKind::Kill => last_frame(|half| half.kill(binding(3))),
+        FrameKind::Cancel => last_frame(|half| half.cancel(binding(3), 1)),
+        FrameKind::Heartbeat => written(SendHalf::heartbeat),
+        FrameKind::Fragment => {
+            let whole = written_with(Check::None, |half| reply(half, 9, &(0x6162_u64, 42_u32)));
+            fragment(check, 2, &whole)
+        }
         FrameKind::Unbind => last_frame(|half| half.unbind(binding(3))),
         FrameKind::Bound => written(|half| half.bound(binding(3), Window::full(1_024, 1 << 20))),
         FrameKind::Credit => written(|half| half.credit(binding(3), credit())),
@@ -45,6 +51,21 @@ pub(crate) fn frame_with(check: Check, kind: FrameKind) -> Vec<u8> {
         FrameKind::ReplyFailed => written(|half| half.reply_failed(9, &wrong_type())),
         other => panic!("no example of {other}"),
     }
+}
+
+/// A fragment with these bytes of a frame.
+pub(crate) fn fragment(check: Check, lane: u32, part: &[u8]) -> Vec<u8> {
+    let header = Header {
+        sequence: lane,
+        ..Header::new(FrameKind::Fragment).with_payload(part.len())
+    };
+    let mut bytes = [&header.encode()[..], part].concat();
+    if check == Check::Crc32c {
+        let sum = !crc_register(&bytes);
+        bytes[24..28].copy_from_slice(&sum.to_le_bytes());
+    }
+    bytes.resize(header.frame_bytes(), 0);
+    bytes
 }
 
 /// The frame behind a `Bind` of binding 3 and one message.
@@ -79,6 +100,7 @@ pub(crate) fn resolved() -> Resolved {
         key: ExportKey::from_u64(0x4142_4344_4546_4748),
         fingerprint: 0x5152_5354_5556_5758,
         capacity_messages: 1_024,
+        also_takes: [0x6162_6364_6566_6768].into(),
         type_name: "Book".into(),
     }
 }
@@ -145,8 +167,10 @@ fn golden_frames_are_read_as_what_they_are() {
         FrameKind::Resolve,
         FrameKind::Resolved,
         FrameKind::Kill,
+        FrameKind::Heartbeat,
         FrameKind::Reply,
         FrameKind::ReplyFailed,
+        FrameKind::Fragment,
         FrameKind::Close,
     ];
     for kind in inbound {
@@ -164,10 +188,12 @@ fn golden_frames_are_read_as_what_they_are() {
         "Unbound { binding: binding-3 }",
         "Resolve { request: 9, name: \"book/AAPL\" }",
         "Resolved { request: 9, resolved: Some(Resolved { actor: actor-7, key: ExportKey(..), \
-         fingerprint: 5859837686836516696, capacity_messages: 1024, type_name: \"Book\" }) }",
+         fingerprint: 5859837686836516696, capacity_messages: 1024, also_takes: [7017280452245743464], type_name: \"Book\" }) }",
         "Kill { binding: binding-3 }",
+        "Heartbeat",
         "Reply 9 [98, 97, 0, 0, 0, 0, 0, 0, 42, 0, 0, 0, 0, 0, 0, 0]",
         "ReplyFailed { request: 9, failure: WrongType { found: \"TopOfBook\" } }",
+        "LongReply { request: 9, archive: b\"ba\\0\\0\\0\\0\\0\\0*\\0\\0\\0\\0\\0\\0\\0\" }",
         "Close(ByPeer { code: 1, text: \"the link was closed on request\" })",
     ];
     assert_eq!(events, expected);

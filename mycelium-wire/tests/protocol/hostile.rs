@@ -1,8 +1,9 @@
 //! Every illegal frame in every state of the handshake, and the reason the link closes with.
 
 use mycelium_wire::{
-    Check, CloseReason, Credit, EndedBinding, Event, FrameKind, HEADER_BYTES, HandshakeState,
-    Header, Incompatibility, Limits, PROTOCOL_VERSION, ReceiveHalf, SendHalf, Window,
+    Check, CloseReason, Credit, EndedBinding, Event, FRAGMENT_BYTES, FrameKind, HEADER_BYTES,
+    HandshakeState, Header, Incompatibility, Limits, PROTOCOL_VERSION, ReceiveHalf, SendHalf,
+    Window,
 };
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// Kinds that need no binding of the peer's.
-const TAKEN_WHEN_OPEN: [FrameKind; 9] = [
+const TAKEN_WHEN_OPEN: [FrameKind; 11] = [
     FrameKind::Bind,
     FrameKind::Bound,
     FrameKind::Credit,
@@ -24,6 +25,8 @@ const TAKEN_WHEN_OPEN: [FrameKind; 9] = [
     FrameKind::Resolved,
     FrameKind::Reply,
     FrameKind::ReplyFailed,
+    FrameKind::Heartbeat,
+    FrameKind::Fragment,
 ];
 
 pub(crate) const STATES: [HandshakeState; 4] = [
@@ -85,7 +88,7 @@ fn wanted(state: HandshakeState, kind: FrameKind) -> Option<CloseReason> {
         (Open, kind) if TAKEN_WHEN_OPEN.contains(&kind) => None,
         // The example confirms another nonce than ours.
         (AwaitConfirm, Kind::Confirm) => Some(CloseReason::Replayed),
-        (Open, Kind::Message | Kind::Stop | Kind::Kill | Kind::Unbind) => {
+        (Open, Kind::Message | Kind::Stop | Kind::Kill | Kind::Unbind | Kind::Cancel) => {
             Some(CloseReason::UnknownBinding(binding(3)))
         }
         _ => Some(CloseReason::Unexpected { kind, state }),
@@ -248,7 +251,7 @@ fn a_recorded_handshake_does_not_open_another_connection() {
 fn lengths_above_the_limit_of_phase_and_kind_are_refused() {
     let limits = Limits::default();
     let control = 4_096;
-    let message = limits.message_bytes + 32;
+    let message = u32::try_from(FRAGMENT_BYTES).expect("64 KiB");
     let cases = [
         (
             HandshakeState::AwaitHello,
@@ -289,7 +292,8 @@ fn payloads_that_do_not_fit_their_kind_are_malformed() {
         let state = match kind {
             FrameKind::Hello => HandshakeState::AwaitHello,
             FrameKind::Confirm => HandshakeState::AwaitConfirm,
-            FrameKind::Message | FrameKind::Reply => continue,
+            // Others are told of the frame that the fragment begins.
+            FrameKind::Message | FrameKind::Reply | FrameKind::Fragment => continue,
             _ => HandshakeState::Open,
         };
         let mut bytes = Header::new(kind).with_payload(200).encode().to_vec();
@@ -319,6 +323,7 @@ fn payloads_cut_short_are_malformed() {
             | FrameKind::Reply
             | FrameKind::Stop
             | FrameKind::Kill
+            | FrameKind::Fragment
             | FrameKind::Unbind => continue,
             _ => HandshakeState::Open,
         };
@@ -326,7 +331,7 @@ fn payloads_cut_short_are_malformed() {
         let shortest = usize::from(kind == FrameKind::Resolved);
         let longest = match kind {
             FrameKind::Bind => 24,
-            FrameKind::Resolved => 28,
+            FrameKind::Resolved => 40,
             FrameKind::Ended | FrameKind::Close | FrameKind::ReplyFailed => 1,
             _ => u32::from_le_bytes([whole[0], whole[1], whole[2], whole[3]]) as usize - 32,
         };
@@ -477,7 +482,7 @@ fn a_binding_is_not_let_go_with_messages_outstanding() {
 }
 
 /// Every reason with the code and name that the document lists.
-pub(crate) fn reasons() -> [(u8, &'static str, CloseReason); 20] {
+pub(crate) fn reasons() -> [(u8, &'static str, CloseReason); 23] {
     [
         (1, "Requested", CloseReason::Requested),
         (2, "NotMycelium", CloseReason::NotMycelium("\"x\"".into())),
@@ -567,6 +572,16 @@ pub(crate) fn reasons() -> [(u8, &'static str, CloseReason); 20] {
             "TooManyQuestions",
             CloseReason::TooManyQuestions { limit: 1 },
         ),
+        (21, "Silent", CloseReason::Silent { silent_ms: 2_000 }),
+        (22, "TooManyLinks", CloseReason::TooManyLinks { limit: 1 }),
+        (
+            23,
+            "WrongCertificateName",
+            CloseReason::WrongCertificateName {
+                certified: "book-2".into(),
+                claimed: "book-1".parse().expect("a name"),
+            },
+        ),
     ]
 }
 
@@ -589,7 +604,7 @@ fn the_peer_reads_code_and_text_of_every_reason() {
 
 #[test]
 fn confirming_twice_is_unexpected() {
-    let confirm = written(|half| half.confirm(LOCAL_NONCE));
+    let confirm = written(|half| half.confirm(LOCAL_NONCE, 0));
     let hello = written(|half| half.hello(&hello("peer", PEER_NONCE)).expect("fits"));
     let mut half = half_in(HandshakeState::AwaitHello);
     let found = answer(&mut half, &[hello, confirm.clone(), confirm].concat());

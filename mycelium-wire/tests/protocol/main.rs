@@ -2,6 +2,7 @@
 
 mod document;
 mod drawing;
+mod fragments;
 mod golden;
 mod hostile;
 mod pair;

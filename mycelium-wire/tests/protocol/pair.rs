@@ -247,7 +247,7 @@ impl Node {
                 self.bind(number, capacity);
             }
             1..8 => {
-                let largest = if random.one_in(20) { 300_000 } else { 900 };
+                let largest = if random.one_in(20) { 60_000 } else { 900 };
                 let payload_bytes = random.below(largest);
                 self.send_message(number, payload_bytes, seed);
             }
@@ -331,7 +331,7 @@ impl Node {
             self.expect(&Event::ReplyFailed { request, failure });
             return;
         }
-        let largest = if random.one_in(50) { 300_000 } else { 200 };
+        let largest = if random.one_in(50) { 60_000 } else { 200 };
         let reply = vec![7_u8; random.below(largest)];
         self.send
             .reply(request, &mut (), &mut |encoder| encoder.encode(&reply))
@@ -366,8 +366,8 @@ impl Node {
                 Ok(())
             }
             Answer::Confirm(nonce) => {
-                self.send.confirm(nonce);
-                self.expected.push_back("Up".into());
+                self.send.confirm(nonce, 0);
+                self.expected.push_back("Up { epoch: 0 }".into());
                 Ok(())
             }
             Answer::Bind(number, capacity) => {
@@ -428,6 +428,7 @@ impl Node {
             key: ExportKey::from_u64(1),
             fingerprint: 2,
             capacity_messages: 3,
+            also_takes: [4, request].into(),
             type_name: "Vec".into(),
         });
         self.send.resolved(request, resolved.as_ref());
@@ -461,7 +462,7 @@ enum Answer {
 impl Answer {
     fn to(event: Event<'_>) -> Self {
         match event {
-            Event::Up => Self::Up,
+            Event::Up { .. } => Self::Up,
             Event::Hello(hello) => Self::Confirm(hello.nonce),
             Event::Bind { binding, bind } => {
                 let capacity = u32::try_from(bind.actor.as_u64()).expect("a capacity");

@@ -48,9 +48,12 @@ pub(crate) fn written_with(check: Check, calls: impl FnOnce(&mut SendHalf)) -> V
 }
 
 pub(crate) fn transmit(half: &mut SendHalf) -> Vec<u8> {
+    let mut bytes = Vec::new();
     let mut spare = AlignedVec::new();
-    half.poll_transmit(&mut spare);
-    spare.to_vec()
+    while half.poll_transmit(&mut spare) {
+        bytes.extend_from_slice(&spare);
+    }
+    bytes
 }
 
 pub(crate) fn send<T: mycelium_wire::Wire>(half: &mut SendHalf, number: u32, message: &T) {
@@ -94,7 +97,7 @@ pub(crate) fn read_all(
 pub(crate) fn handshake(check: Check) -> Vec<u8> {
     written_with(check, |half| {
         half.hello(&hello("peer", PEER_NONCE)).expect("fits");
-        half.confirm(LOCAL_NONCE);
+        half.confirm(LOCAL_NONCE, 0);
     })
 }
 

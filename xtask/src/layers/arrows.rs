@@ -14,6 +14,7 @@ const PUBSUB: &str = "mycelium-pubsub";
 const REGISTRY: &str = "mycelium-registry";
 const STORE: &str = "mycelium-store";
 const SUPERVISOR: &str = "mycelium-supervisor";
+const TESTKIT: &str = "mycelium-testkit";
 const TRANSPORT: &str = "mycelium-transport";
 const WIRE: &str = "mycelium-wire";
 
@@ -34,7 +35,8 @@ const ARROWS: &[(&str, May)] = &[
     (PUBSUB, Only(&[CORE, MACROS, REGISTRY, WIRE])),
     (CACHE, Only(&[CORE, MACROS, PUBSUB, REGISTRY, WIRE])),
     (FACADE, Only(PARTS)),
-    ("mycelium-testkit", Only(&[FACADE])),
+    (TESTKIT, Only(&[FACADE])),
+    ("mycelium-faults", Only(&[FACADE, TESTKIT])),
     ("mycelium-cli", Only(&[FACADE])),
     ("examples", Only(&[FACADE])),
     ("benches", Anything),

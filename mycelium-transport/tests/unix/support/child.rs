@@ -7,6 +7,8 @@ use std::{
     process::{self, ChildStdout, Command, Stdio},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// What the child is to do.
 const TASK: &str = "MYCELIUM_TEST_TASK";
 
@@ -75,6 +77,20 @@ impl Child {
         hear(&mut self);
         let status = self.process.wait().expect("it is ours");
         assert!(status.success(), "{status}");
+    }
+
+    /// Stops the process where it stands, until it may go on.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.process.id().cast_signed()).expect("it has a number");
+        kill_process(pid, signal).expect("it is ours");
     }
 
     /// As `kill -9` does.

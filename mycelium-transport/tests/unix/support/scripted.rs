@@ -51,10 +51,10 @@ impl Scripted {
         loop {
             match peer.receive.poll_event().expect("the node is well-behaved") {
                 Some(Event::Hello(hello)) => {
-                    peer.send.confirm(hello.nonce);
+                    peer.send.confirm(hello.nonce, 0);
                     peer.flush().await;
                 }
-                Some(Event::Up) => return Ok(peer),
+                Some(Event::Up { .. }) => return Ok(peer),
                 Some(Event::Close(reason)) => return Err(reason),
                 Some(event) => panic!("{event:?} during the handshake"),
                 None => assert!(peer.read().await, "the connection is lost"),
@@ -88,7 +88,7 @@ impl Scripted {
     /// Writes what was put into `send`; the node may have gone.
     pub(crate) async fn flush(&mut self) {
         let mut bytes = AlignedVec::new();
-        if self.send.poll_transmit(&mut bytes) {
+        while self.send.poll_transmit(&mut bytes) {
             self.write(&bytes).await;
         }
     }
@@ -205,9 +205,14 @@ fn heard(event: Event<'_>) -> Heard {
         | Event::Unbound { .. }
         | Event::Stop { .. }
         | Event::Kill { .. }
+        | Event::Cancel { .. }
+        | Event::Heartbeat
+        | Event::LongMessage { .. }
+        | Event::LongReply { .. }
+        | Event::Part
         | Event::Reply { .. }
         | Event::ReplyFailed { .. } => Heard::Other,
         Event::Close(reason) => Heard::Close(reason),
-        Event::Hello(_) | Event::Up => unreachable!("the handshake is done"),
+        Event::Hello(_) | Event::Up { .. } => unreachable!("the handshake is done"),
     }
 }
