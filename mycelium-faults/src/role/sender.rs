@@ -64,7 +64,9 @@ pub(super) async fn play(script: &Script) -> Result<(), Failure> {
         bytes: script.number("bytes", 64),
         links: Mutex::default(),
     });
-    sender.send_all(script, ends.clone()).await?;
+    // They are heard for as long as the node lives, also where its last send has failed already.
+    let mut watching = JoinSet::new();
+    sender.send_all(script, &mut watching, ends.clone()).await?;
     if script.text("stays").is_some() {
         ends.wait_for(|ends| *ends).await?;
     }
@@ -76,6 +78,7 @@ impl Sender {
     async fn send_all(
         self: &Arc<Self>,
         script: &Script,
+        watching: &mut JoinSet<()>,
         mut ends: watch::Receiver<bool>,
     ) -> Result<(), Failure> {
         let count = match script.number("count", 0) {
@@ -86,8 +89,6 @@ impl Sender {
         let batch = script.number("batch", BATCH) as u64;
         let mut next = 1;
         let mut asking = JoinSet::new();
-        // Watches go with this function: none holds it up.
-        let mut watching = JoinSet::new();
         let mut met: Vec<Target> = Vec::new();
         let mut nevers = script.number("nevers", 0);
         let finds = script.text("finds").unwrap_or("sink");
