@@ -34,6 +34,11 @@ fn a_node_lives_on_with_few_descriptors() {
 }
 
 #[test]
+fn a_program_that_aborts_on_panics_is_refused_at_its_start() {
+    play(&["F-40"]);
+}
+
+#[test]
 fn captured_handshakes_and_flipped_bits_are_refused() {
     play(&["F-32", "F-33", "F-34", "F-36"]);
 }
