@@ -16,6 +16,7 @@ mod log;
 mod netns;
 mod options;
 mod packet;
+mod packet_loss;
 mod record;
 mod report;
 mod resources;

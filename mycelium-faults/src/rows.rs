@@ -16,6 +16,7 @@ mod f14;
 mod f15;
 mod f17;
 mod f19;
+mod f20;
 mod f21;
 mod f22;
 mod f23;
@@ -74,6 +75,7 @@ pub(crate) const ROWS: &[Row] = &[
     f15::ROW,
     f17::ROW,
     f19::ROW,
+    f20::ROW,
     f21::ROW,
     f22::ROW,
     f23::ROW,
