@@ -149,4 +149,8 @@ pub enum StopReason {
     /// There is no such actor on its node (any more).
     #[error("no such actor")]
     NoSuchActor,
+    /// It may live: what was watched is a ref of another message type than it takes, which its
+    /// node refused. Only a watch that was under way by then ends so.
+    #[error("the actor takes messages of another type than the ref")]
+    WrongType,
 }

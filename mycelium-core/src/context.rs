@@ -87,7 +87,8 @@ impl<A: Actor> Context<A> {
     /// last message it sent; at once if it is. Watching it again changes nothing.
     ///
     /// An actor of another node is gone as well when its node is down. One that ended while the link
-    /// was lost is told of as `NoSuchActor`: its node has forgotten why.
+    /// was lost is told of as `NoSuchActor`: its node has forgotten why. A ref of another message
+    /// type than the actor takes is told of as `WrongType`, where its node refuses it only then.
     ///
     /// # Errors
     ///

@@ -13,6 +13,7 @@
 use std::{
     fmt,
     future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
@@ -23,11 +24,12 @@ use std::{
 use tokio::task::coop;
 
 use crate::{
-    ActorRef, LocalRef, Message, Node, StopReason,
+    ActorRef, Archived, LocalRef, Message, Node, StopReason,
     bell::Bell,
     block_on::block_on,
     cell::{
         Front,
+        owner::panicked,
         phase::{Entry, Release},
     },
     mailbox::{Delivery, Intake},
@@ -48,7 +50,8 @@ use crate::{
 ///
 /// [`stop`](ActorRef::stop) refuses later messages; what was accepted can still be received, then
 /// every receive answers the reason. [`kill`](ActorRef::kill) ends it at the next receive, without
-/// what is left. Dropping it ends it as a stop, or as a panic where the thread panics. What is
+/// what is left. So does a panic in the `From` that converts a message of an older type, with its text
+/// as the reason. Dropping it ends it as a stop, or as a panic where the thread panics. What is
 /// left then becomes a [`DeadLetter`](crate::DeadLetter). The node's shutdown stops it and does
 /// not wait for it.
 ///
@@ -219,7 +222,8 @@ impl<M: Message> Inbox<M> {
         // Read before the mailbox: a stop that comes later waits for the messages before it.
         let is_stopping = front.phase.is_stopping();
         match self.next_message() {
-            Some(message) => Poll::Ready(Ok(message)),
+            Some(Ok(message)) => Poll::Ready(Ok(message)),
+            Some(Err(panicked)) => Poll::Ready(Err(self.end(panicked))),
             None if is_stopping => Poll::Ready(Err(self.end(StopReason::Stopped))),
             None => {
                 self.standing = Standing::Drained;
@@ -228,12 +232,14 @@ impl<M: Message> Inbox<M> {
         }
     }
 
-    fn next_message(&mut self) -> Option<M> {
+    /// The next message, or the panic of its conversion from an older type.
+    fn next_message(&mut self) -> Option<Result<M, StopReason>> {
         let mailbox = self.me.0.mailbox();
         let message = loop {
             match self.intake.next(mailbox)? {
-                Delivery::Moved(message) => break message,
-                Delivery::Arrived(message) => break message.decode(),
+                Delivery::Moved(message) => break Ok(message),
+                Delivery::Arrived(message) if message.is_converted() => break converted(message),
+                Delivery::Arrived(message) => break Ok(message.decode()),
                 // An inbox watches nobody.
                 Delivery::Ended(_) => {}
             }
@@ -265,6 +271,12 @@ impl<M: Message> Inbox<M> {
         front.tear_down(&self.node, reason, discard);
         front.exit.reason()
     }
+}
+
+/// A panic in a `From` of the program's ends the inbox, as it would an actor: its holder is told,
+/// and its thread, which has called nothing but a `recv`, lives on.
+fn converted<M: Message>(message: Archived<M>) -> Result<M, StopReason> {
+    catch_unwind(AssertUnwindSafe(|| message.decode())).map_err(panicked)
 }
 
 impl<M: Message> Drop for Inbox<M> {

@@ -189,6 +189,7 @@ impl From<&EndReason> for StopReason {
             EndReason::Failed(text) => Self::Failed(text.as_ref().into()),
             EndReason::Panicked(text) => Self::Panicked(text.as_ref().into()),
             EndReason::Killed => Self::Killed,
+            EndReason::WrongType { .. } => Self::WrongType,
             _ => Self::NoSuchActor,
         }
     }
@@ -201,7 +202,8 @@ impl From<&StopReason> for EndReason {
             StopReason::Failed(text) => Self::Failed(text.as_ref().into()),
             StopReason::Panicked(text) => Self::Panicked(text.as_ref().into()),
             StopReason::Killed | StopReason::NodeDown => Self::Killed,
-            StopReason::NoSuchActor => Self::NoSuchActor,
+            // The last is said of actors of other nodes alone.
+            StopReason::NoSuchActor | StopReason::WrongType => Self::NoSuchActor,
         }
     }
 }

@@ -214,10 +214,15 @@ impl<M: Message> RemoteRef<M> {
     }
 
     pub(crate) async fn ended(&self) -> Result<StopReason, WatchError> {
-        Ok(match self.watchable()? {
+        let reason = match self.watchable()? {
             Ok(remote) => EndWatch::wait(|watch| remote.tell(watch)).await,
             Err(reason) => reason,
-        })
+        };
+        match reason {
+            // The same as whoever asks later is told.
+            StopReason::WrongType => Err(WatchError::WrongType),
+            reason => Ok(reason),
+        }
     }
 
     fn remote(&self) -> Result<&Arc<Remote>, NoWay> {

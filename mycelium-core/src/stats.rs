@@ -67,7 +67,8 @@ pub(crate) struct DeadLetterCounters {
 impl DeadLetterCounters {
     pub(crate) fn add(&self, reason: &StopReason, count: usize) {
         let counter = match reason {
-            StopReason::Stopped | StopReason::NoSuchActor => &self.stopped,
+            // The last two are said of actors of other nodes, whose letters are not ours.
+            StopReason::Stopped | StopReason::NoSuchActor | StopReason::WrongType => &self.stopped,
             StopReason::Failed(_) => &self.failed,
             StopReason::Panicked(_) => &self.panicked,
             StopReason::Killed => &self.killed,

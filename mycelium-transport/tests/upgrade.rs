@@ -323,6 +323,34 @@ async fn an_inbox_receives_older_messages_and_tells_the_asks_that_it_leaves(tran
     pair.shutdown().await;
 }
 
+// The panic came out of the `recv` of the inbox's holder: a peer's message could end its thread.
+async fn a_conversion_that_panics_ends_its_inbox_and_not_its_holder(transport: Transport) {
+    let pair = Pair::over(transport).await;
+    let mut inbox = pair.server.inbox::<v2::Order>();
+    let book = inbox.actor_ref();
+    pair.server.register("book", &book).expect("it is free");
+    let orders = resolved(&pair).await;
+    let price = v2::NO_PRICE;
+    for price in [3, price, 4] {
+        let sent = orders.send(v1::Order::Limit { price }).await;
+        sent.expect("the inbox lives");
+    }
+    let before = inbox.recv().await;
+    assert!(
+        matches!(before, Ok(v2::Order::Limit { price: 3, .. })),
+        "{before:?}"
+    );
+    let ended = inbox.recv().await.expect_err("it is no price");
+    let StopReason::Panicked(text) = &ended else {
+        panic!("{ended:?}");
+    };
+    assert!(text.contains("not a price"), "{text}");
+    assert_eq!(inbox.recv().await.expect_err("it has ended"), ended);
+    assert_eq!(orders.ended().await, Ok(ended));
+    drop((inbox, orders));
+    pair.shutdown().await;
+}
+
 over_every_transport!(
     an_older_node_finds_a_newer_actor_and_sends_to_it,
     older_and_newer_senders_of_one_node_have_one_actor,
@@ -330,5 +358,6 @@ over_every_transport!(
     a_newer_node_does_not_send_to_an_older_actor,
     a_version_that_is_not_listed_is_of_the_wrong_type,
     a_conversion_that_panics_ends_its_actor_and_no_link,
+    a_conversion_that_panics_ends_its_inbox_and_not_its_holder,
     an_inbox_receives_older_messages_and_tells_the_asks_that_it_leaves,
 );

@@ -2,12 +2,15 @@
 
 mod support;
 
-use mycelium_core::{Actor, ActorRef, ActorResult, Context, ReplyTo, StopReason, Terminated};
+use mycelium_core::{
+    Actor, ActorRef, ActorResult, Context, Node, ReplyTo, StopReason, Terminated, WatchError,
+};
 use mycelium_macros::message;
 use mycelium_registry::Registry;
+use mycelium_wire::Wire;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use crate::support::{GRACE, Pair};
+use crate::support::{GRACE, Pair, probe};
 
 /// Watches what it is given, and tells the test how that went.
 struct Watcher(UnboundedSender<String>);
@@ -156,5 +159,40 @@ async fn an_actor_that_was_gone_when_its_ref_came_home_is_told_of_at_once() {
     send(&here, Order::Watch(came_home)).await;
     assert_eq!(seen.recv().await.as_deref(), Some("Ok(())"));
     assert_eq!(seen.recv().await.as_deref(), Some("NoSuchActor"));
+    pair.shutdown().await;
+}
+
+// Was told that there was no such actor, though it lived.
+#[tokio::test]
+async fn a_watch_whose_actor_takes_another_type_is_told_so() {
+    let pair = Pair::start().await;
+    let (other, _ticks) = probe::<u64>();
+    let other = pair.server.spawn(other);
+    pair.server.register("other", &other).expect("it is free");
+    let link = pair.client.links().remove(0);
+    // A ref that its own node would not make: the actor's node refuses what it binds.
+    let forged = async || {
+        let described = link.resolve("other").await.expect("the link is up");
+        let mut described = described.expect("it is registered");
+        described.fingerprint = Order::FINGERPRINT;
+        let forged = Node::remote_ref::<Order>(link.clone(), described);
+        forged.expect("the link is up")
+    };
+    let (here, mut seen) = watcher();
+    let here = pair.client.spawn(here);
+    let watched = forged().await;
+    send(&here, Order::Watch(watched.clone())).await;
+    assert_eq!(seen.recv().await.as_deref(), Some("Ok(())"));
+    assert_eq!(seen.recv().await.as_deref(), Some("WrongType"));
+    // Whoever asks later is told at once.
+    assert_eq!(watched.ended().await, Err(WatchError::WrongType));
+    send(&here, Order::Watch(watched)).await;
+    assert_eq!(seen.recv().await.as_deref(), Some("Err(WrongType)"));
+
+    // One that waits is told the same.
+    let waited_for = forged().await;
+    assert_eq!(waited_for.ended().await, Err(WatchError::WrongType));
+    assert!(!other.is_closed());
+    drop(waited_for);
     pair.shutdown().await;
 }
