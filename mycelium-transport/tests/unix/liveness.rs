@@ -2,11 +2,21 @@
 
 use std::{path::Path, sync::mpsc, thread, time::Duration};
 
-use mycelium_core::{LinkState, Node, SendError, StopReason};
+use mycelium_core::{
+    Actor, ActorRef, ActorResult, Context, LinkState, Node, SendError, StopReason, Terminated,
+};
+use mycelium_registry::Registry;
 use mycelium_transport::{BuildTransport, LivenessConfig, PeerAddr};
 use mycelium_wire::CloseReason;
 use tempfile::TempDir;
-use tokio::{runtime::Builder, sync::oneshot, task};
+use tokio::{
+    runtime::Builder,
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        oneshot,
+    },
+    task,
+};
 
 use crate::support::{
     Tick, capacity,
@@ -27,10 +37,41 @@ fn suspicious() -> LivenessConfig {
         .suspect_after(Duration::from_millis(100))
 }
 
+/// Watches an actor, and passes on what it is told of its end.
+struct Watcher {
+    watched: ActorRef<Tick>,
+    told: UnboundedSender<StopReason>,
+}
+
+impl Actor for Watcher {
+    type Message = Tick;
+
+    async fn started(&mut self, cx: &mut Context<Self>) -> ActorResult {
+        Ok(cx.watch(&self.watched)?)
+    }
+
+    async fn handle(&mut self, _: Tick, _: &mut Context<Self>) -> ActorResult {
+        Ok(())
+    }
+
+    async fn terminated(&mut self, notice: Terminated, _: &mut Context<Self>) -> ActorResult {
+        assert!(notice.concerns(&self.watched));
+        Ok(self.told.send(notice.reason)?)
+    }
+}
+
+/// What an actor of this node is told of the ends of another.
+fn watching(node: &Node, watched: &ActorRef<Tick>) -> UnboundedReceiver<StopReason> {
+    let (told, ends) = unbounded_channel();
+    let watched = watched.clone();
+    node.spawn(Watcher { watched, told });
+    ends
+}
+
 /// Does nothing but in a child: a node `server` with an actor `ticks`.
 #[test]
 fn a_child_serves() {
-    let Some((_, dir)) = child::task() else {
+    let Some((task, dir)) = child::task() else {
         return;
     };
     watched(async move {
@@ -41,6 +82,9 @@ fn a_child_serves() {
         let ticks = offer(&server, "ticks", capacity(1_024), actor);
         child::say("ready");
         task::spawn(async move { while handled.recv().await.is_some() {} });
+        if task == "serve-and-send" {
+            send_home(&server).await;
+        }
         let dismissed = task::spawn_blocking(child::dismissed);
         dismissed.await.expect("no panic");
         let alive = !ticks.is_closed();
@@ -49,9 +93,35 @@ fn a_child_serves() {
     });
 }
 
+/// In a child: what becomes of a ref to the client's actor `home` when the client has given this
+/// node up.
+async fn send_home(server: &Node) {
+    let find = || async {
+        let home = server.wait_for::<Tick>("home", NEVER).await;
+        home.expect("the client has it")
+    };
+    let old = find().await;
+    let mut ends = watching(server, &old);
+    child::say("linked");
+    child::say(&format!("told: {:?}", ends.recv().await));
+    let refused = refusal(&old, || Tick::number(0)).await;
+    let is_dead = matches!(refused, SendError::NodeDown(_) | SendError::Stale(_));
+    child::say(&format!("refused: {is_dead}"));
+    let anew = find().await;
+    let sent = anew.send(Tick::number(1)).await;
+    child::say(&format!("anew: {}", sent.is_ok()));
+    let refused = refusal(&old, || Tick::number(2)).await;
+    let is_stale = matches!(refused, SendError::Stale(_));
+    child::say(&format!("stale: {is_stale}"));
+}
+
 fn serving(dir: &TempDir) -> Child {
+    running("serve", dir)
+}
+
+fn running(task: &str, dir: &TempDir) -> Child {
     let dir = dir.path().to_str().expect("it is text");
-    let mut child = Child::run(ENTRY, "serve", dir);
+    let mut child = Child::run(ENTRY, task, dir);
     child.expect("ready");
     child
 }
@@ -198,5 +268,65 @@ fn a_peer_that_was_declared_down_comes_back_in_a_new_epoch() {
         anew.send(Tick::number(0)).await.expect("it lives");
         server.dismiss_after(|server| server.expect("alive: true"));
         shut_down(&client).await;
+    });
+}
+
+#[test]
+fn a_peer_that_was_declared_down_learns_it_and_its_old_refs_are_as_dead() {
+    watched(async {
+        let dir = private_dir();
+        let mut server = running("serve-and-send", &dir);
+        let client = client(&dir, suspicious().down_after(Duration::from_secs(1))).await;
+        let (home, mut came) = probe::<Tick>();
+        offer(&client, "home", capacity(1_024), home);
+        server = hearing(server, "linked").await;
+        server.stop();
+        until(|| client.links().is_empty()).await;
+        server.go_on();
+        for said in [
+            "told: Some(NodeDown)",
+            "refused: true",
+            "anew: true",
+            "stale: true",
+        ] {
+            server = hearing(server, said).await;
+        }
+        // What went through the old ref reached nobody.
+        assert_eq!(came.recv().await, Some(Tick::number(1)));
+        assert!(came.try_recv().is_err());
+        server.dismiss_after(|server| server.expect("alive: true"));
+        shut_down(&client).await;
+    });
+}
+
+/// Hears what the child says next; this node's workers go on meanwhile.
+async fn hearing(mut child: Child, wanted: &'static str) -> Child {
+    let heard = task::spawn_blocking(move || {
+        child.expect(wanted);
+        child
+    });
+    heard.await.expect("it said so")
+}
+
+#[test]
+fn an_actor_that_watches_one_of_a_node_that_dies_is_told_once() {
+    watched(async {
+        let dir = private_dir();
+        let server = serving(&dir);
+        let client = client(&dir, suspicious().down_after(NEVER)).await;
+        let ticks = find::<Tick>(&client, "ticks").await;
+        let mut ends = watching(&client, &ticks);
+        // The watch is a binding.
+        until(|| client.links()[0].bindings() == 1).await;
+        server.kill();
+        assert_eq!(ends.recv().await, Some(StopReason::NodeDown));
+
+        // The next life of the node is another's, and its end as well.
+        let server = serving(&dir);
+        until(|| state(&client) == Some(LinkState::Up)).await;
+        server.kill();
+        until(|| client.links().is_empty()).await;
+        shut_down(&client).await;
+        assert_eq!(ends.recv().await, None);
     });
 }
