@@ -87,6 +87,31 @@ fn the_types_that_a_message_accepts_are_listed_in_their_order() {
 }
 
 #[test]
+fn as_many_types_as_a_peer_can_be_told_of_are_accepted() {
+    use v1::Order as O;
+
+    #[rustfmt::skip]
+    #[message(crate = mycelium_wire, accepts = (
+        O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O,
+        O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O,
+    ))]
+    struct Latest {
+        price_ticks: i32,
+    }
+
+    impl From<O> for Latest {
+        fn from(old: O) -> Self {
+            let price_ticks = old.price_ticks;
+            Self { price_ticks }
+        }
+    }
+
+    assert_eq!(Latest::ACCEPTS.len(), mycelium_wire::ACCEPTED_LIMIT);
+    let latest: Latest = taken(&O { price_ticks: 5 });
+    assert_eq!(latest.price_ticks, 5);
+}
+
+#[test]
 fn an_older_message_is_converted_when_it_is_decoded() {
     let order: Order = taken(&v1::Order { price_ticks: -7 });
     assert_eq!((order.price_ticks, order.shares), (-7, 1));

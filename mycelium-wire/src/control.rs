@@ -268,3 +268,49 @@ impl<'a> Reader<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An actor that takes so many types beside its own.
+    fn taking(others: u64) -> Resolved {
+        Resolved {
+            actor: ActorId::from_u64(1),
+            key: ExportKey::from_u64(2),
+            fingerprint: 3,
+            capacity_messages: 4,
+            also_takes: (10..10 + others).collect(),
+            type_name: "Order".into(),
+        }
+    }
+
+    fn written(resolved: &Resolved) -> AlignedVec<16> {
+        let mut payload = AlignedVec::new();
+        resolved.write(&mut payload);
+        payload
+    }
+
+    #[test]
+    fn a_peer_is_told_of_no_more_types_than_it_reads() {
+        let most = taking(ACCEPTED_LIMIT as u64);
+        assert_eq!(Resolved::read(&written(&most)), Ok(Some(most.clone())));
+        let beyond = taking(ACCEPTED_LIMIT as u64 + 1);
+        assert_eq!(Resolved::read(&written(&beyond)), Ok(Some(most)));
+    }
+
+    #[test]
+    fn an_actor_that_takes_more_types_than_the_limit_is_refused_before_they_are_read() {
+        let mut payload = written(&taking(ACCEPTED_LIMIT as u64));
+        let most = u32::try_from(ACCEPTED_LIMIT).expect("it is small");
+        for claim in [most + 1, u32::MAX] {
+            payload[28..32].copy_from_slice(&claim.to_le_bytes());
+            let refused = Resolved::read(&payload);
+            let Err(CloseReason::Malformed { kind, what }) = refused else {
+                panic!("{refused:?}");
+            };
+            assert_eq!(kind, FrameKind::Resolved);
+            assert_eq!(what, "an actor takes too many types");
+        }
+    }
+}
