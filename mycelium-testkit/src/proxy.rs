@@ -13,16 +13,20 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use mycelium::PeerAddr;
-use tokio::{select, sync::watch, task::JoinHandle};
+use tokio::{select, sync::watch, task::JoinHandle, time};
 
 pub use self::faults::{Faults, Pass, Stall};
 use self::{
     pump::{Direction, pump},
     socket::{Listener, Socket},
 };
+
+/// Longer than anybody pauses who dials again and again.
+const REDIAL: Duration = Duration::from_mins(1);
 
 /// Passes connections on to a target; ends them when it is dropped.
 pub struct Proxy {
@@ -161,7 +165,7 @@ impl Proxy {
     ///
     /// # Panics
     ///
-    /// Where the proxy's task has ended.
+    /// Where nobody dials for a minute, or the proxy's task has ended.
     ///
     /// # Cancel safety
     ///
@@ -176,15 +180,16 @@ impl Proxy {
     ///
     /// # Panics
     ///
-    /// Where the proxy's task has ended.
+    /// Where nobody dials for a minute, or the proxy's task has ended.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost.
     pub async fn accepts_more_than(&self, connections: u32) {
         let mut accepted = self.accepted.clone();
-        let more = accepted.wait_for(|accepted| *accepted > connections).await;
-        more.expect("the proxy lives");
+        let more = accepted.wait_for(|accepted| *accepted > connections);
+        let more = time::timeout(REDIAL, more).await;
+        more.expect("somebody dials").expect("the proxy lives");
     }
 
     /// Cuts, and lets no connection through until it is opened.
