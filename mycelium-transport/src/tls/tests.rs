@@ -19,6 +19,8 @@ use crate::{
     socket::Socket,
 };
 
+mod logs;
+
 type Greeting = Result<Greeted, HandshakeError>;
 
 fn config(shown: &NodeCertificate, trusted: &Authority) -> TlsConfig {
@@ -161,9 +163,22 @@ async fn a_certificate_that_is_not_valid_yet_is_refused() {
 #[tokio::test]
 async fn a_dialler_without_a_certificate_is_refused_and_told() {
     let ca = Authority::new("ca");
+    let (dialled, accepted) = streams().await;
+    let dials = anonymous(dialled, &ca);
+    let accepts = Tls::accepted(accepted, &config(&ca.node("accepts"), &ca));
+    let accepts = accepts.expect("the config is sound");
+
+    let (dials, accepts) = greeted(tls(dials), tls(accepts)).await;
+    assert_eq!(refusal(accepts), TlsRefusal::NoCertificate);
+    let heard = refusal(dials).to_string();
+    assert!(heard.contains("we showed no certificate"), "{heard}");
+}
+
+/// A dialler without a certificate.
+fn anonymous(stream: TcpStream, ca: &Authority) -> Tls {
     let provider = Arc::new(ring::default_provider());
     let trusting = Chain {
-        roots: Arc::new(trusts(&ca)),
+        roots: Arc::new(trusts(ca)),
         algorithms: provider.signature_verification_algorithms,
     };
     let anonymous = ClientConfig::builder_with_provider(provider)
@@ -172,17 +187,9 @@ async fn a_dialler_without_a_certificate_is_refused_and_told() {
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(trusting))
         .with_no_client_auth();
-    let (dialled, accepted) = streams().await;
     let nobody = "node".try_into().expect("a name");
     let anonymous = ClientConnection::new(Arc::new(anonymous), nobody).expect("it is sound");
-    let dials = Tls::new(dialled, anonymous.into());
-    let accepts = Tls::accepted(accepted, &config(&ca.node("accepts"), &ca));
-    let accepts = accepts.expect("the config is sound");
-
-    let (dials, accepts) = greeted(tls(dials), tls(accepts)).await;
-    assert_eq!(refusal(accepts), TlsRefusal::NoCertificate);
-    let heard = refusal(dials).to_string();
-    assert!(heard.contains("we showed no certificate"), "{heard}");
+    Tls::new(stream, anonymous.into())
 }
 
 fn trusts(ca: &Authority) -> RootCertStore {
