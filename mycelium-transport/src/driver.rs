@@ -92,6 +92,7 @@ pub(crate) async fn drive(node: &Node, joined: Joined) -> Ending {
         Ending::Lost(superseded())
     };
 
+    socket.limit_farewell();
     let has_left = say_goodbye(&link, generation, &ending)
         && time::timeout(FAREWELL, &mut writing).await.is_ok();
     if has_left {

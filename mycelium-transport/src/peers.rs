@@ -408,13 +408,16 @@ fn boot_id() -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Weak};
+    use std::{
+        sync::{Arc, Weak},
+        time::Duration,
+    };
 
     use mycelium_core::Node;
     use socket2::SockRef;
 
     use super::Peers;
-    use crate::{BuildTransport, TransportNode, socket::Socket, tcp};
+    use crate::{BuildTransport, TransportNode, socket::Socket};
 
     /// The socket of a node's only link.
     fn socket_of(node: &Node) -> Arc<Socket> {
@@ -444,10 +447,31 @@ mod tests {
                 panic!("{socket:?}")
             };
             assert!(stream.nodelay().expect("the socket is open"), "{node:?}");
-            let socket = SockRef::from(stream);
-            let timeout = socket.tcp_user_timeout().expect("the socket is open");
-            assert_eq!(timeout, Some(tcp::UNACKNOWLEDGED));
-            assert!(!socket.keepalive().expect("the socket is open"));
+            assert!(
+                !SockRef::from(stream)
+                    .keepalive()
+                    .expect("the socket is open")
+            );
         }
+    }
+
+    // The kernel gave a connection up whose peer was heard and took no more bytes for some seconds:
+    // what was in flight was lost, and a handler that had blocked its thread for 5 s cost a link.
+    #[tokio::test]
+    async fn the_kernel_gives_no_connection_up_before_its_node_does() {
+        let accepting = Node::builder("accepting").tcp("127.0.0.1:0").start().await;
+        let accepting = accepting.expect("loopback has a free port");
+        let address = accepting.addresses().remove(0);
+        let dialling = Node::builder("dialling").peer(address).start().await;
+        let dialling = dialling.expect("it needs nothing");
+        let socket = socket_of(&dialling);
+        let Socket::Tcp(stream) = &*socket else {
+            panic!("{socket:?}")
+        };
+        let timeout = || SockRef::from(stream).tcp_user_timeout();
+        assert_eq!(timeout().expect("the socket is open"), None);
+        let ended = dialling.shutdown(Duration::from_mins(1)).await;
+        ended.expect("it has no actors");
+        assert!(timeout().expect("it is ours").is_some());
     }
 }

@@ -110,6 +110,16 @@ impl Socket {
         }
     }
 
+    /// The connection ends, and what is still to be written is kept for a moment only.
+    pub(crate) fn limit_farewell(&self) {
+        // A socket that is no longer connected keeps nothing.
+        let _ = match self {
+            Self::Tcp(stream) => tcp::limit_farewell(stream),
+            Self::Tls(tls) => tcp::limit_farewell(tls.stream()),
+            Self::Unix(_) | Self::Pipe(_) => Ok(()),
+        };
+    }
+
     /// Tells the peer that nothing more comes.
     pub(crate) fn end_writing(&self) {
         // A socket that is no longer connected has told it already.

@@ -20,9 +20,8 @@ use crate::{
     tls::{Tls, TlsConfig, config::TlsSlot},
 };
 
-/// How long what was sent may stay without the peer's acknowledgement before the kernel gives the
-/// connection up. Longer than the node's own patience with a peer, which decides first.
-pub(crate) const UNACKNOWLEDGED: Duration = Duration::from_millis(2_500);
+/// How long the kernel keeps what the peer of a connection that has ended does not acknowledge.
+const UNACKNOWLEDGED: Duration = Duration::from_millis(2_500);
 
 /// What keeps strangers from the TCP connections of a node.
 #[derive(Debug, Default)]
@@ -127,9 +126,16 @@ pub(crate) async fn connect(places: &[SocketAddr]) -> io::Result<TcpStream> {
 pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     // Without it a small frame waits for the acknowledgement of the one before, up to 40 ms.
     stream.set_nodelay(true)?;
-    let socket = SockRef::from(stream);
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
-    socket.set_keepalive(false)
+    SockRef::from(stream).set_keepalive(false)
+}
+
+/// Lets the kernel give the connection up that this node has given up: without a limit it would
+/// write to a host that is gone for many minutes.
+///
+/// Not before: the kernel also counts the time in which a peer takes no more bytes, and one that is
+/// busy, and heard, is waited for. Whether a peer lives, its heartbeats decide.
+pub(crate) fn limit_farewell(stream: &TcpStream) -> io::Result<()> {
+    SockRef::from(stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED))
 }
 
 /// Whether our end is on loopback. Not told by the other end's address: a process of this host may
