@@ -7,6 +7,7 @@
 
 use std::{
     future::Future,
+    num::NonZeroUsize,
     pin::Pin,
     sync::{
         Arc,
@@ -17,9 +18,10 @@ use std::{
     time::Duration,
 };
 
-use mycelium_core::{ActorRef, SendError, StopReason};
+use mycelium_core::{Actor, ActorRef, ActorResult, SendError, SpawnOptions, StopReason};
 use tokio::{
     runtime::Builder,
+    sync::mpsc::{UnboundedSender, unbounded_channel},
     task::{coop, yield_now},
     time,
 };
@@ -42,6 +44,36 @@ fn full<M: std::fmt::Debug>(sent: Result<(), SendError<M>>) -> M {
         Err(SendError::Full(message)) => message,
         other => panic!("not full: {other:?}"),
     }
+}
+
+/// Fills its own mailbox before it handles anything.
+struct Eager(UnboundedSender<u64>);
+
+impl Actor for Eager {
+    type Message = u64;
+
+    async fn started(&mut self, cx: &mut mycelium_core::Context<Self>) -> ActorResult {
+        let me = cx.actor_ref();
+        me.try_send(1)?;
+        assert_eq!(full(me.try_send(2)), 2);
+        let late = me.send_timeout(3, Duration::from_secs(1)).await;
+        assert!(matches!(late, Err(SendError::Timeout(3))), "{late:?}");
+        Ok(())
+    }
+
+    async fn handle(&mut self, message: u64, _: &mut mycelium_core::Context<Self>) -> ActorResult {
+        Ok(self.0.send(message)?)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_fills_its_mailbox_as_it_starts_is_told_and_lives_on() {
+    let (sender, mut handled) = unbounded_channel();
+    let one = SpawnOptions::default().capacity(NonZeroUsize::MIN);
+    let eager = node().await.spawn_with(one, Eager(sender));
+    assert_eq!(handled.recv().await, Some(1));
+    eager.send(4).await.unwrap();
+    assert_eq!(handled.recv().await, Some(4));
 }
 
 #[tokio::test]

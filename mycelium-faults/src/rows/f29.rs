@@ -10,7 +10,7 @@ use crate::{clock::now_ns, stage::Stage, victim::tcp};
 
 pub(crate) const ROW: Row = Row {
     name: "F-29",
-    about: "mailboxes of one message, both actors ask each other: every ask ends by its deadline, and both live on",
+    about: "mailboxes of one message, both actors ask each other, one fills its own as it starts: every ask ends by its deadline, and all live on",
     play: |stage| Box::pin(play(stage)),
 };
 
@@ -61,6 +61,32 @@ impl Actor for Partner {
     }
 }
 
+/// Its mailbox is full before it handles anything.
+struct Eager;
+
+impl Actor for Eager {
+    type Message = Talk;
+
+    async fn started(&mut self, cx: &mut Context<Self>) -> ActorResult {
+        let me = cx.actor_ref();
+        let talk = || Talk::Meet { other: me.clone() };
+        me.try_send(talk()).map_err(|_| "there is no room at all")?;
+        let refused = me.try_send(talk());
+        let late = me.send_timeout(talk(), INNER).await;
+        match (refused, late) {
+            (Err(SendError::Full(_)), Err(SendError::Timeout(_))) => Ok(()),
+            _ => Err("a full mailbox took a message")?,
+        }
+    }
+
+    async fn handle(&mut self, talk: Talk, _cx: &mut Context<Self>) -> ActorResult {
+        if let Talk::Question { reply, .. } = talk {
+            reply.send(0);
+        }
+        Ok(())
+    }
+}
+
 async fn play(stage: &Stage) -> Result<String, Failure> {
     let rounds = stage.scale.pick(20, 200);
     let there = tcp("there").start().await?;
@@ -96,10 +122,11 @@ async fn play(stage: &Stage) -> Result<String, Failure> {
         }
     }
     let took = Duration::from_nanos(now_ns() - start);
-    for actor in [&a, &b] {
+    let eager = here.spawn_with(one(), Eager);
+    for actor in [&a, &b, &eager] {
         ensure(question(actor, 0).await?, || "an actor is stuck".to_owned())?;
     }
-    drop((a, b));
+    drop((a, b, eager));
     for node in [here, there] {
         node.shutdown(OUTER).await?;
     }
