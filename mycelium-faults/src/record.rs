@@ -50,6 +50,10 @@ pub(crate) enum Event {
     Duplicate,
     /// The node has shut down in time.
     ShutDown,
+    /// A handler is about to block its thread, at the time that is the value.
+    Blocks,
+    /// The node has named the actor and the message of a handler that blocks; the value is when.
+    Named,
 }
 
 /// Why a message came back.
@@ -90,7 +94,7 @@ pub(crate) struct Record {
     pub(crate) value: u64,
 }
 
-const EVENTS: [Event; 25] = [
+const EVENTS: [Event; 27] = [
     Event::Ready,
     Event::Linked,
     Event::Attempted,
@@ -116,6 +120,8 @@ const EVENTS: [Event; 25] = [
     Event::Descriptors,
     Event::Duplicate,
     Event::ShutDown,
+    Event::Blocks,
+    Event::Named,
 ];
 
 impl Record {

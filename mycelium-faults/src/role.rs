@@ -4,6 +4,7 @@ mod observer;
 mod pipe;
 mod sender;
 mod sink;
+mod watchdog;
 
 use std::{collections::HashMap, io, path::Path, process::ExitCode, sync::Arc, time::Duration};
 

@@ -5,8 +5,11 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 use mycelium::prelude::*;
 use tokio::time;
 
-use super::{Failure, Script, descriptors, finish, life, pipe::Pipe, ready, wish_to_end};
+use super::{
+    Failure, Script, descriptors, finish, life, pipe::Pipe, ready, watchdog::Watchdog, wish_to_end,
+};
 use crate::{
+    clock::now_ns,
     packet::Packet,
     record::{Event, Record},
 };
@@ -35,6 +38,8 @@ impl Actor for Sink {
                 let record = self.record(Event::Handled, sender).sequence(sequence);
                 self.pipe.write(&[record.check(crc32c::crc32c(&bytes))]);
                 if sequence == self.blocks.0 {
+                    self.pipe
+                        .write(&[Record::of(Event::Blocks).value(now_ns())]);
                     std::thread::sleep(self.blocks.1);
                 }
             }
@@ -64,6 +69,9 @@ impl Sink {
 pub(super) async fn play(script: &Script) -> Result<(), Failure> {
     let pipe = Arc::new(Pipe::open()?);
     let mut ends = wish_to_end()?;
+    if script.text("blocks_at").is_some() {
+        Watchdog::report_to(&pipe)?;
+    }
     let Some(node) = script.start(&pipe).await? else {
         return Ok(());
     };
