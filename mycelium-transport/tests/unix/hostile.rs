@@ -1,6 +1,6 @@
 //! Peers that break the protocol lose their link, and nothing else breaks.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use mycelium_core::{Node, SendError};
 use mycelium_transport::{BuildTransport, PeerAddr};
@@ -26,6 +26,8 @@ use crate::support::{
 struct Victim {
     pair: Pair,
     gate: Gate<Tick>,
+    /// How often it was attacked.
+    attacks: Cell<u32>,
 }
 
 /// Above the window that every binding opens with.
@@ -36,11 +38,20 @@ impl Victim {
         let pair = Pair::start_patient().await;
         let (actor, gate) = gated::<Tick>();
         offer(&pair.server, "stuck", capacity(CAPACITY as usize), actor);
-        Self { pair, gate }
+        let attacks = Cell::new(0);
+        Self {
+            pair,
+            gate,
+            attacks,
+        }
     }
 
+    /// Each by a node of another name: the link to the one before may still wait for its hanging up.
     async fn attacked(&self) -> Scripted {
-        Scripted::dial(&self.pair.dir.path().join("server.sock"), "mallory").await
+        let number = self.attacks.get();
+        self.attacks.set(number + 1);
+        let socket = self.pair.dir.path().join("server.sock");
+        Scripted::dial(&socket, &format!("mallory-{number}")).await
     }
 
     /// The actor lives and serves its other peer.
@@ -517,7 +528,7 @@ fn a_connection_that_is_closed_at_once_is_not_dialled_in_a_hot_loop() {
 #[test]
 fn a_peer_that_does_not_read_is_hung_up_on() {
     watched(async {
-        let Victim { pair, gate } = Victim::start().await;
+        let Victim { pair, gate, .. } = Victim::start().await;
         let mut mallory = Scripted::dial(&pair.dir.path().join("server.sock"), "mallory").await;
         let questions = bindings_to_nobody(&mallory.resolve("stuck").await);
         // More answers than the kernel takes.
@@ -569,9 +580,9 @@ fn an_actor_that_never_was_is_told_of() {
 fn a_name_is_spoken_for_by_one_node_at_a_time() {
     watched(async {
         let victim = Victim::start().await;
-        let mut first = victim.attacked().await;
-        first.resolve("stuck").await;
         let path = victim.pair.dir.path().join("server.sock");
+        let mut first = Scripted::dial(&path, "mallory").await;
+        first.resolve("stuck").await;
         let stream = UnixStream::connect(&path).await.expect("a node listens");
         let second = Scripted::try_introduce(stream, "mallory").await;
         let duplicate = CloseReason::DuplicateNode("mallory".parse().expect("a name"));
