@@ -10,7 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use mycelium_wire::{
-    Bind, BindingId, CloseReason, Credit, EndReason, Frame, Resolved, Window, frame_bytes,
+    Bind, BindingId, CloseReason, Credit, EndReason, Extensions, Frame, Resolved, Window,
+    frame_bytes,
 };
 
 use self::payloads::Payloads;
@@ -205,7 +206,7 @@ impl Inbound {
     /// A message arrived; it is staged until [`flush`](Self::flush), or refused there with its
     /// binding.
     pub fn message(&mut self, binding: BindingId, frame: Frame<'_>) {
-        let charged_bytes = charge_of(frame.payload());
+        let charged_bytes = charge(frame.header().frame_bytes());
         let sequence = frame.header().sequence;
         match self.touch(binding) {
             Some(bound) => {
@@ -217,8 +218,14 @@ impl Inbound {
     }
 
     /// As [`message`](Self::message), for one that arrived in fragments.
-    pub fn long_message(&mut self, binding: BindingId, sequence: u32, archive: Bytes) {
-        let charged_bytes = charge_of(&archive);
+    pub fn long_message(
+        &mut self,
+        binding: BindingId,
+        sequence: u32,
+        extensions: Extensions,
+        archive: Bytes,
+    ) {
+        let charged_bytes = charge(frame_bytes(extensions.size_bytes() + archive.len()));
         match self.touch(binding) {
             Some(bound) => bound.stage(sequence, archive, charged_bytes),
             None => self.refuse(binding, charged_bytes),
@@ -359,9 +366,9 @@ impl Inbound {
     }
 }
 
-/// What the window of a binding is charged for an archive.
-fn charge_of(archive: &[u8]) -> u32 {
-    u32::try_from(frame_bytes(archive.len())).expect("a frame is shorter than 4 GiB")
+/// What the window of a binding is charged for a frame.
+fn charge(frame_bytes: usize) -> u32 {
+    u32::try_from(frame_bytes).expect("a frame is shorter than 4 GiB")
 }
 
 impl Bound {

@@ -20,6 +20,7 @@ mod decoder;
 mod encode;
 mod end_reason;
 mod error;
+mod extension;
 mod fingerprint;
 mod header;
 mod hello;
@@ -48,6 +49,7 @@ pub use crate::{
     encode::{Encoder, Ports, WireSerializer},
     end_reason::EndReason,
     error::WireError,
+    extension::{Extensions, SendTime, TraceContext},
     fingerprint::Fingerprint,
     header::{FRAME_ALIGNMENT_BYTES, FrameKind, HEADER_BYTES, Header},
     hello::{Hello, PROTOCOL_VERSION},
