@@ -11,7 +11,7 @@ use std::{fmt, ops::Range};
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
-    Check, CloseReason, Extensions, FRAGMENT_BYTES, FrameKind, Header, Limits, aligned,
+    Check, CloseReason, FRAGMENT_BYTES, FrameExtensions, FrameKind, Header, Limits, aligned,
     check::CHECK,
     control::CONTROL_FRAME_BYTES,
     header::{FRAME_ALIGNMENT_BYTES, HEADER_BYTES},
@@ -217,10 +217,10 @@ impl<'a> Frame<'a> {
     }
 
     /// What comes before the payload, where the header tells of it.
-    pub fn extensions(&self) -> Extensions {
+    pub fn extensions(&self) -> FrameExtensions {
         let start = self.start + HEADER_BYTES;
         let bytes = &self.decoder.buffer[start..start + self.header.extension_bytes()];
-        Extensions::read(self.header.flags, bytes)
+        FrameExtensions::read(self.header.flags, bytes)
     }
 
     /// The payload, where it was read into: 16-aligned if the allocator's buffers are.

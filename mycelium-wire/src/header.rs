@@ -5,7 +5,7 @@ use std::fmt;
 use crate::{
     BindingId, CloseReason,
     check::CHECK,
-    extension::{self, KNOWN_FLAGS},
+    frame_extensions::{self, KNOWN_FLAGS},
 };
 
 /// The size of a [`Header`] on the wire.
@@ -170,7 +170,7 @@ pub struct Header {
     pub length: u32,
     /// What the payload is.
     pub kind: FrameKind,
-    /// Which [`Extensions`](crate::Extensions) come before the payload: 1 a trace context, 2 the time
+    /// Which [`FrameExtensions`](crate::FrameExtensions) come before the payload: 1 a trace context, 2 the time
     /// of sending; 0 in all kinds but `Message`.
     pub flags: u8,
     /// The binding the frame belongs to; 0 in kinds that belong to none.
@@ -214,7 +214,7 @@ impl Header {
 
     /// Bytes between the header and the payload.
     pub const fn extension_bytes(&self) -> usize {
-        extension::size_bytes(self.flags)
+        frame_extensions::size_bytes(self.flags)
     }
 
     /// The bytes the whole frame occupies: header, extensions, payload and padding.

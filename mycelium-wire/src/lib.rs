@@ -20,8 +20,8 @@ mod decoder;
 mod encode;
 mod end_reason;
 mod error;
-mod extension;
 mod fingerprint;
+mod frame_extensions;
 mod header;
 mod hello;
 mod id;
@@ -49,8 +49,8 @@ pub use crate::{
     encode::{Encoder, Ports, WireSerializer},
     end_reason::EndReason,
     error::WireError,
-    extension::{Extensions, SendTime, TraceContext},
     fingerprint::Fingerprint,
+    frame_extensions::{FrameExtensions, SendTime, TraceContext},
     header::{FRAME_ALIGNMENT_BYTES, FrameKind, HEADER_BYTES, Header},
     hello::{Hello, PROTOCOL_VERSION},
     id::{ActorId, BindingId, ExportKey, InvalidNodeName, NodeId, NodeName},

@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes};
 use rkyv::util::AlignedVec;
 
 use crate::{
-    BindingId, CloseReason, Extensions, FrameKind, Header, Limits, bulk::LANES,
+    BindingId, CloseReason, FrameExtensions, FrameKind, Header, Limits, bulk::LANES,
     header::HEADER_BYTES,
 };
 
@@ -24,7 +24,7 @@ pub(crate) enum LongFrame {
     Message {
         binding: BindingId,
         sequence: u32,
-        extensions: Extensions,
+        extensions: FrameExtensions,
         archive: Bytes,
     },
     Reply {
@@ -110,7 +110,7 @@ impl Partial {
             _ => LongFrame::Message {
                 binding: header.binding,
                 sequence: header.sequence,
-                extensions: Extensions::read(header.flags, &extensions),
+                extensions: FrameExtensions::read(header.flags, &extensions),
                 archive,
             },
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    Bind, BindingId, Check, CloseReason, Credit, EndReason, Extensions, Frame, FrameDecoder,
+    Bind, BindingId, Check, CloseReason, Credit, EndReason, Frame, FrameDecoder, FrameExtensions,
     FrameKind, Header, Hello, Limits, ReplyFailure, Resolved, Window,
     control::Reader,
     hello::{self, not_mycelium},
@@ -54,7 +54,7 @@ pub enum Event<'a> {
         /// The message's number.
         sequence: u32,
         /// What came before its archive.
-        extensions: Extensions,
+        extensions: FrameExtensions,
         /// Its archive, 16-aligned, not yet validated.
         archive: Bytes,
     },

@@ -5,8 +5,8 @@ use std::any::Any;
 use rkyv::{ser::allocator::Arena, util::AlignedVec};
 
 use crate::{
-    Bind, BindingId, Check, CloseReason, Credit, CreditWindow, Encoder, EndReason, Extensions,
-    FRAGMENT_BYTES, FrameKind, Header, Hello, Limits, ReplyFailure, Resolved, TEXT_LIMIT_BYTES,
+    Bind, BindingId, Check, CloseReason, Credit, CreditWindow, Encoder, EndReason, FRAGMENT_BYTES,
+    FrameExtensions, FrameKind, Header, Hello, Limits, ReplyFailure, Resolved, TEXT_LIMIT_BYTES,
     Totals, Window, WireError,
     bulk::{Bulk, Sender},
     frame_bytes,
@@ -176,7 +176,7 @@ impl SendHalf {
         ports: &mut dyn Any,
         encode: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), WireError>,
     ) -> Result<(), SendRefused> {
-        self.send_with(binding, Extensions::default(), ports, encode)
+        self.send_with(binding, FrameExtensions::default(), ports, encode)
     }
 
     /// As [`send`](Self::send), with extensions before the payload; the window is charged for them.
@@ -187,7 +187,7 @@ impl SendHalf {
     pub fn send_with(
         &mut self,
         binding: BindingId,
-        extensions: Extensions,
+        extensions: FrameExtensions,
         ports: &mut dyn Any,
         encode: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), WireError>,
     ) -> Result<(), SendRefused> {

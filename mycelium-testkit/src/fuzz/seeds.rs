@@ -5,7 +5,7 @@ use std::iter;
 use fastrand::Rng;
 use mycelium::wire::{
     ActorId, Bind, BindingId, Check, CloseReason, Credit, Encoder, EndReason, ExportKey,
-    Extensions, FRAGMENT_BYTES, FrameKind, Header, Limits, ReplyFailure, Resolved, SendHalf,
+    FRAGMENT_BYTES, FrameExtensions, FrameKind, Header, Limits, ReplyFailure, Resolved, SendHalf,
     SendTime, TraceContext, Window, rkyv::util::AlignedVec,
 };
 
@@ -96,24 +96,24 @@ const SENT: SendTime = SendTime {
 };
 
 /// What messages may carry.
-const EXTENDED: [(&str, Extensions); 3] = [
+const EXTENDED: [(&str, FrameExtensions); 3] = [
     (
         "message-traced",
-        Extensions {
+        FrameExtensions {
             trace: Some(TRACE),
             sent: None,
         },
     ),
     (
         "message-timed",
-        Extensions {
+        FrameExtensions {
             trace: None,
             sent: Some(SENT),
         },
     ),
     (
         "message-extended",
-        Extensions {
+        FrameExtensions {
             trace: Some(TRACE),
             sent: Some(SENT),
         },

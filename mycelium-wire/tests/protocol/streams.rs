@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use allocation_counter::measure;
 use bytes::Bytes;
 use mycelium_wire::{
-    Check, CloseReason, Event, Extensions, FrameKind, Header, Limits, ReceiveHalf, Wire,
+    Check, CloseReason, Event, FrameExtensions, FrameKind, Header, Limits, ReceiveHalf, Wire,
     frame_bytes, open,
 };
 use proptest::prelude::*;
@@ -28,7 +28,7 @@ fn limits() -> Limits {
     }
 }
 
-const ONLY_TRACE: Extensions = Extensions {
+const ONLY_TRACE: FrameExtensions = FrameExtensions {
     sent: None,
     ..EXTENSIONS
 };
@@ -49,7 +49,7 @@ fn stream(check: Check, message_bytes: &[usize]) -> Vec<u8> {
         .expect("bound once");
         for (number, &size) in message_bytes.iter().enumerate() {
             let filling = u8::try_from(number % 251).expect("below 251");
-            let extensions = [Extensions::default(), EXTENSIONS, ONLY_TRACE][number % 3];
+            let extensions = [FrameExtensions::default(), EXTENSIONS, ONLY_TRACE][number % 3];
             send_with(half, 3, extensions, &vec![filling; size]);
             if number % 3 == 0 {
                 half.resolve(number as u64, "book/AAPL").expect("fits");

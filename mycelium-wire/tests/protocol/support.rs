@@ -1,8 +1,8 @@
 //! What the tests share: an introduced node, bytes out of one half, bytes into the other.
 
 use mycelium_wire::{
-    Bind, BindingId, Check, CloseReason, Event, Extensions, Hello, Limits, NodeId, ReceiveHalf,
-    SendHalf, SendTime, TraceContext, rkyv::util::AlignedVec,
+    Bind, BindingId, Check, CloseReason, Event, FrameExtensions, Hello, Limits, NodeId,
+    ReceiveHalf, SendHalf, SendTime, TraceContext, rkyv::util::AlignedVec,
 };
 
 pub(crate) const LOCAL_NONCE: u128 = 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10;
@@ -57,7 +57,7 @@ pub(crate) fn transmit(half: &mut SendHalf) -> Vec<u8> {
 }
 
 /// Both of them.
-pub(crate) const EXTENSIONS: Extensions = Extensions {
+pub(crate) const EXTENSIONS: FrameExtensions = FrameExtensions {
     trace: Some(TraceContext {
         trace_id: 0x7172_7374_7576_7778,
         span_id: 0x8182_8384_8586_8788,
@@ -69,13 +69,13 @@ pub(crate) const EXTENSIONS: Extensions = Extensions {
 };
 
 pub(crate) fn send<T: mycelium_wire::Wire>(half: &mut SendHalf, number: u32, message: &T) {
-    send_with(half, number, Extensions::default(), message);
+    send_with(half, number, FrameExtensions::default(), message);
 }
 
 pub(crate) fn send_with<T: mycelium_wire::Wire>(
     half: &mut SendHalf,
     number: u32,
-    extensions: Extensions,
+    extensions: FrameExtensions,
     message: &T,
 ) {
     half.send_with(binding(number), extensions, &mut (), &mut |encoder| {
@@ -148,7 +148,7 @@ pub(crate) fn describe(event: &Event<'_>) -> String {
             let sequence = frame.header().sequence;
             let message = format!("Message {binding} #{sequence}");
             match frame.extensions() {
-                none if none == Extensions::default() => {
+                none if none == FrameExtensions::default() => {
                     format!("{message} {:?}", frame.payload())
                 }
                 extensions => format!("{message} {extensions:?} {:?}", frame.payload()),

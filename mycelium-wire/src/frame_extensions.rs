@@ -1,4 +1,4 @@
-//! [`Extensions`]: what a message's frame may carry between its header and its payload.
+//! [`FrameExtensions`]: what a message's frame may carry between its header and its payload.
 //!
 //! Each is there when its flag in the header is set, and costs nothing when it is not.
 
@@ -21,7 +21,7 @@ pub(crate) const KNOWN_FLAGS: u8 = TRACE | SENT;
 /// Where a message belongs in a trace: ids of whatever the program traces with.
 ///
 /// Handlers of a trace are linked by these ids; nothing is looked up or kept by them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TraceContext {
     /// The trace: all that follows from one event.
     pub trace_id: u64,
@@ -52,14 +52,14 @@ pub struct SendTime {
 ///      +------------------+------------------+
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Extensions {
+pub struct FrameExtensions {
     /// Where the message belongs in a trace.
     pub trace: Option<TraceContext>,
     /// When the message was sent.
     pub sent: Option<SendTime>,
 }
 
-impl Extensions {
+impl FrameExtensions {
     /// Bytes of those that are there.
     pub fn size_bytes(&self) -> usize {
         size_bytes(self.flags())
@@ -108,19 +108,19 @@ mod tests {
     use proptest::prelude::*;
     use rkyv::util::AlignedVec;
 
-    use super::{Extensions, SendTime, TraceContext, size_bytes};
+    use super::{FrameExtensions, SendTime, TraceContext, size_bytes};
 
     proptest! {
         #[test]
         fn what_is_written_is_read_again(trace: Option<(u64, u64)>, sent: Option<(u64, u64)>) {
-            let extensions = Extensions {
+            let extensions = FrameExtensions {
                 trace: trace.map(|(trace_id, span_id)| TraceContext { trace_id, span_id }),
                 sent: sent.map(|(sent_ns, ttl_ns)| SendTime { sent_ns, ttl_ns }),
             };
             let mut bytes = AlignedVec::new();
             extensions.write(&mut bytes);
             prop_assert_eq!(bytes.len(), size_bytes(extensions.flags()));
-            prop_assert_eq!(Extensions::read(extensions.flags(), &bytes), extensions);
+            prop_assert_eq!(FrameExtensions::read(extensions.flags(), &bytes), extensions);
         }
     }
 }
