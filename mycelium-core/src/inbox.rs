@@ -231,7 +231,11 @@ impl<M: Message> Inbox<M> {
     fn next_message(&mut self) -> Option<M> {
         let mailbox = self.me.0.mailbox();
         let message = loop {
-            match self.intake.next(mailbox)? {
+            let delivery = self.intake.next(mailbox);
+            if let expired @ 1.. = self.intake.take_expired() {
+                self.node.expired::<M>(self.me.id(), expired);
+            }
+            match delivery? {
                 Delivery::Moved(message) => break message,
                 Delivery::Arrived(message) => break message.decode(),
                 // An inbox watches nobody.

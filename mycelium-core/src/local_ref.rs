@@ -12,7 +12,11 @@ use tokio::sync::oneshot;
 use crate::{
     Message, SendError, StopReason,
     cell::{Control, LocalCell, Mourner},
-    mailbox::{entry::Entry, local::Push, waiters::Ticket},
+    mailbox::{
+        entry::{Beside, Entry},
+        local::Push,
+        waiters::Ticket,
+    },
     sync::Mutex,
 };
 
@@ -29,7 +33,12 @@ impl<M: Message> LocalRef<M> {
     ///
     /// [`SendError::Full`], or [`SendError::ActorDown`]; both give the message back.
     pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
-        self.conclude(self.0.front.mailbox.local.try_push(Entry::told(message)))
+        let beside = Beside::Sent(self.0.front.stamp());
+        self.try_send_entry(Entry::new(message, beside))
+    }
+
+    pub(crate) fn try_send_entry(&self, entry: Entry<M>) -> Result<(), SendError<M>> {
+        self.conclude(self.0.front.mailbox.local.try_push(entry))
     }
 
     /// The actor's id on this node.

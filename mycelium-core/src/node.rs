@@ -16,9 +16,9 @@ use tokio::{runtime::Handle, task::AbortHandle, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Actor, ActorRef, Bounds, Context, DeadLetter, DeadLetters, Extensions, Inbox, Link, LinkEvent,
-    LinkEvents, LinkKind, LinkRefusal, LinkStats, LocalRef, Message, NodeBuilder, NodeStats,
-    RemoteRef, SpawnOptions, StopReason, TooManyExports,
+    Actor, ActorRef, Bounds, Context, DeadLetter, DeadLetterReason, DeadLetters, Extensions, Inbox,
+    Link, LinkEvent, LinkEvents, LinkKind, LinkRefusal, LinkStats, LocalRef, Message, NodeBuilder,
+    NodeStats, RemoteRef, SpawnOptions, StopReason, TooManyExports,
     cell::{
         Cell, Control, Front, Kind, erase,
         owner::{Body, Owned, OwnerTask, step},
@@ -209,7 +209,7 @@ impl Node {
             id,
             self.0.id.incarnation(),
             actor_type,
-            options.capacity_messages(),
+            options,
             self.0.ask_timeout,
         )
     }
@@ -454,10 +454,21 @@ impl Node {
             self.0.dead_letters.report(DeadLetter {
                 target: actor,
                 message_type: type_name::<M>(),
-                reason: reason.clone(),
+                reason: DeadLetterReason::ActorEnded(reason.clone()),
                 count: left,
             });
         }
+    }
+
+    /// The time of messages had passed when their turn came.
+    #[cold]
+    pub(crate) fn expired<M: Message>(&self, actor: ActorId, count: usize) {
+        self.0.dead_letters.report(DeadLetter {
+            target: actor,
+            message_type: type_name::<M>(),
+            reason: DeadLetterReason::Expired,
+            count,
+        });
     }
 }
 
