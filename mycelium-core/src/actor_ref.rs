@@ -301,7 +301,7 @@ impl<M: Message> ActorRef<M> {
     /// The time of a send, where the actor is one of this process that wants to know it.
     pub(crate) fn stamp(&self) -> Option<Stamp> {
         match self {
-            Self::Local(local) => local.0.front.stamp(),
+            Self::Local(local) => local.stamp(),
             Self::Unix(_) | Self::Tcp(_) => None,
         }
     }

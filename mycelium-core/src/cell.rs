@@ -27,7 +27,6 @@ use self::{
 use crate::{
     Bounds, Message, Node, SpawnOptions, StopReason,
     mailbox::{Mailbox, entry::Entry, local::Found},
-    stamp::Stamp,
     sync::{Mutex, OwnerWaker},
 };
 
@@ -61,7 +60,7 @@ pub(crate) struct Front<M> {
     pub(crate) exit: Exit,
     /// Of the node; short enough to cost an actor nothing.
     ask_timeout_ms: u32,
-    /// Whether the actor wants to know when its messages were sent.
+    /// Whether the actor wants to know when its messages were sent; its refs know as well.
     pub(crate) measures_age: bool,
     /// Fires when the actor is asked to end; made when somebody first asks for it.
     ending: OnceLock<CancellationToken>,
@@ -99,11 +98,6 @@ impl<M> Front<M> {
     /// How long an ask of the actor may take whose asker names no time.
     pub(crate) fn ask_timeout(&self) -> Duration {
         Duration::from_millis(self.ask_timeout_ms.into())
-    }
-
-    /// The time of a send, where the actor wants to know it.
-    pub(crate) fn stamp(&self) -> Option<Stamp> {
-        self.measures_age.then(Stamp::now)
     }
 
     /// A message was stored.

@@ -194,7 +194,7 @@ impl Node {
         });
         let control: Weak<dyn Control> = Arc::<Cell<M, ()>>::downgrade(&cell);
         self.0.inboxes.lock().insert(id, control);
-        let me = LocalRef(erase(cell));
+        let me = LocalRef::new(erase(cell));
         if self.0.actor_tasks.is_closed() {
             me.stop();
         }
@@ -223,7 +223,7 @@ impl Node {
         let id = front.id;
         let owner = Mutex::new(Owned::new(step::<A>));
         let typed = Arc::new(Cell { front, owner });
-        let me = LocalRef(erase(Arc::clone(&typed)));
+        let me = LocalRef::new(erase(Arc::clone(&typed)));
         let context = Context::new(me.clone(), self.clone());
         typed.owner.lock().inhabit(Body { actor, context });
         let control: Weak<dyn Control> = Arc::<Cell<_, Owned<A, _>>>::downgrade(&typed);
