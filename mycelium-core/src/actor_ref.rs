@@ -15,13 +15,22 @@ use std::{
 };
 
 use mycelium_wire::ActorId;
-use tokio::{task::coop, time};
+use tokio::{
+    task::coop,
+    time::{self, Instant},
+};
 
 use crate::{
-    Ask, AskError, LocalRef, Message, RemoteRef, ReplyTo, SendError, StopReason, WatchError,
+    Ask, AskError, LocalRef, Message, Outgoing, RemoteRef, ReplyTo, SendError, SendOptions,
+    StopReason, WatchError,
     ask::ask_blocking,
     block_on::block_on,
-    mailbox::{entry::Entry, waiters::Ticket},
+    mailbox::{
+        entry::{Beside, Entry},
+        waiters::Ticket,
+    },
+    stamp::Stamp,
+    timer::from_now,
     wait_cycle::Wait,
 };
 
@@ -101,12 +110,7 @@ impl<M: Message> ActorRef<M> {
     /// [`send_timeout`](Self::send_timeout) there. A debug build names actors of one node that wait
     /// for each other, by one `tracing` warning with the whole cycle.
     pub fn send(&self, message: M) -> SendFuture<'_, M> {
-        SendFuture {
-            to: self,
-            entry: Some(Entry::told(message)),
-            ticket: None,
-            wait: Wait::watched(),
-        }
+        self.send_entry(self.entry(message))
     }
 
     /// Sends a message if there is room, without ever waiting.
@@ -116,10 +120,16 @@ impl<M: Message> ActorRef<M> {
     /// Everything of [`SendError`] but `Timeout`; the message comes back. `Full` also where others
     /// wait for room already.
     pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
-        match self {
-            Self::Local(local) => local.try_send(message),
-            Self::Unix(remote) | Self::Tcp(remote) => remote.try_send(message),
-        }
+        self.try_send_entry(self.entry(message))
+    }
+
+    /// Sends with options: a time to live, a place in a trace.
+    ///
+    /// # Examples
+    ///
+    /// See [`SendOptions`].
+    pub fn with(&self, options: SendOptions) -> Outgoing<'_, M> {
+        Outgoing::new(self, options)
     }
 
     /// Sends a message, and waits for room no longer than `timeout`.
@@ -136,12 +146,8 @@ impl<M: Message> ActorRef<M> {
     ///
     /// As [`send`](Self::send).
     pub async fn send_timeout(&self, message: M, timeout: Duration) -> Result<(), SendError<M>> {
-        let mut send = self.send(message);
-        send.wait = Wait::unwatched();
-        match time::timeout(timeout, &mut send).await {
-            Ok(done) => done,
-            Err(_elapsed) => Err(SendError::Timeout(send.give_back())),
-        }
+        self.send_until(self.entry(message), from_now(timeout))
+            .await
     }
 
     /// Sends a message from a thread outside the runtime, and blocks it while there is no room.
@@ -284,6 +290,49 @@ impl<M: Message> ActorRef<M> {
         match self {
             Self::Local(local) => Ok(local.ended().await),
             Self::Unix(remote) | Self::Tcp(remote) => remote.ended().await,
+        }
+    }
+
+    /// The message as it waits to be handled, where nothing goes along with it.
+    pub(crate) fn entry(&self, message: M) -> Entry<M> {
+        Entry::new(message, Beside::Sent(self.stamp()))
+    }
+
+    /// The time of a send, where the actor is one of this process that wants to know it.
+    pub(crate) fn stamp(&self) -> Option<Stamp> {
+        match self {
+            Self::Local(local) => local.stamp(),
+            Self::Unix(_) | Self::Tcp(_) => None,
+        }
+    }
+
+    pub(crate) fn send_entry(&self, entry: Entry<M>) -> SendFuture<'_, M> {
+        SendFuture {
+            to: self,
+            entry: Some(entry),
+            ticket: None,
+            wait: Wait::watched(),
+        }
+    }
+
+    /// Waits for room until then.
+    pub(crate) async fn send_until(
+        &self,
+        entry: Entry<M>,
+        deadline: Instant,
+    ) -> Result<(), SendError<M>> {
+        let mut send = self.send_entry(entry);
+        send.wait = Wait::unwatched();
+        match time::timeout_at(deadline, &mut send).await {
+            Ok(done) => done,
+            Err(_elapsed) => Err(SendError::Timeout(send.give_back())),
+        }
+    }
+
+    pub(crate) fn try_send_entry(&self, entry: Entry<M>) -> Result<(), SendError<M>> {
+        match self {
+            Self::Local(local) => local.try_send_entry(entry),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.try_send_entry(entry),
         }
     }
 

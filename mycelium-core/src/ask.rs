@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use mycelium_wire::TraceContext;
 use pin_project_lite::pin_project;
 use tokio::{
     task::coop,
@@ -20,7 +21,7 @@ use crate::{
     ActorRef, Message, ReplyTo, SendError, StopReason,
     block_on::block_on,
     mailbox::{
-        entry::{Asking, Entry},
+        entry::{Beside, Entry},
         waiters::Ticket,
     },
     reply_slot::{NoAnswer, Outcome, Slot},
@@ -101,6 +102,15 @@ impl<'a, M: Message, R: Send + 'static> Ask<'a, M, R> {
         self.timeout = timeout;
         self
     }
+
+    /// The ask belongs to a trace; see [`SendOptions::trace`](crate::SendOptions::trace). Costs an
+    /// allocation.
+    pub fn trace(mut self, trace: TraceContext) -> Self {
+        if let Some(entry) = &mut self.question.entry {
+            entry.trace(trace);
+        }
+        self
+    }
 }
 
 impl<M: Message, R: Send + 'static> Future for Ask<'_, M, R> {
@@ -128,9 +138,9 @@ impl<M: Message, R: Send + 'static> Future for Ask<'_, M, R> {
 
 impl<'a, M: Message, R: Send + 'static> Question<'a, M, R> {
     fn new(to: &'a ActorRef<M>, make: impl FnOnce(ReplyTo<R>) -> M) -> Self {
-        let slot = Slot::for_asker();
+        let slot = Slot::for_asker(to.stamp());
         let message = make(ReplyTo::new(Arc::clone(&slot) as _));
-        let entry = Entry::asked(message, Arc::clone(&slot) as Arc<dyn Asking>);
+        let entry = Entry::new(message, Beside::Shared(Arc::clone(&slot) as _));
         Self {
             to,
             entry: Some(entry),

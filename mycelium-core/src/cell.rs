@@ -25,7 +25,7 @@ use self::{
     phase::{Phase, Signal, Wake},
 };
 use crate::{
-    Bounds, Message, Node, StopReason,
+    Bounds, Message, Node, SpawnOptions, StopReason,
     mailbox::{Mailbox, entry::Entry, local::Found},
     sync::{Mutex, OwnerWaker},
 };
@@ -60,6 +60,8 @@ pub(crate) struct Front<M> {
     pub(crate) exit: Exit,
     /// Of the node; short enough to cost an actor nothing.
     ask_timeout_ms: u32,
+    /// Whether the actor wants to know when its messages were sent; its refs know as well.
+    pub(crate) measures_age: bool,
     /// Fires when the actor is asked to end; made when somebody first asks for it.
     ending: OnceLock<CancellationToken>,
 }
@@ -69,7 +71,7 @@ impl<M> Front<M> {
         id: ActorId,
         incarnation: u128,
         actor_type: &'static str,
-        capacity_messages: usize,
+        options: &SpawnOptions,
         ask_timeout: Duration,
     ) -> Self {
         Self {
@@ -77,10 +79,11 @@ impl<M> Front<M> {
             incarnation,
             actor_type,
             phase: Phase::new(),
-            mailbox: Mailbox::new(capacity_messages),
+            mailbox: Mailbox::new(options.capacity_messages()),
             waker: OwnerWaker::default(),
             exit: Exit::default(),
             ask_timeout_ms: u32::try_from(ask_timeout.as_millis()).unwrap_or(u32::MAX),
+            measures_age: options.measures_age(),
             ending: OnceLock::new(),
         }
     }

@@ -7,12 +7,13 @@ use std::{
 };
 
 use futures_core::Stream;
+use mycelium_wire::TraceContext;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     Actor, ActorRef, Attachment, LocalRef, Message, Node, SpawnOptions, StopReason, Terminated,
     Timer, TooMuchWork, WatchError, beside::run_beside, blocking::Blocking, cell::Control,
-    watch::Watches,
+    mailbox::entry::Sending, stamp::Stamp, watch::Watches,
 };
 
 /// The actor's view of itself and its node.
@@ -24,6 +25,8 @@ pub struct Context<A: Actor> {
     children: Vec<Weak<dyn Control>>,
     /// Made when there is work for the blocking pool.
     blocking: OnceLock<Blocking>,
+    /// How the message that is being handled was sent.
+    pub(crate) sending: Sending,
 }
 
 impl<A: Actor> Context<A> {
@@ -34,6 +37,7 @@ impl<A: Actor> Context<A> {
             watches: Watches::default(),
             children: Vec::new(),
             blocking: OnceLock::new(),
+            sending: Sending::default(),
         }
     }
 
@@ -45,6 +49,44 @@ impl<A: Actor> Context<A> {
     /// The node the actor lives on.
     pub fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// How long ago the message that is being handled was sent; `None` where that is not known.
+    ///
+    /// Known of messages that were [sent with options](ActorRef::with), and of all messages of an
+    /// actor that [measures ages](SpawnOptions::measure_age). Time that was spent waiting for room
+    /// counts. Of a message from another host, and of one that came without its time from another
+    /// node, the time on the way is not known: it is at least as old. Reads the clock.
+    pub fn age(&self) -> Option<Duration> {
+        let sent = self.sending.sent?;
+        Some(Duration::from_nanos(Stamp::now().since_ns(sent)))
+    }
+
+    /// Where the message that is being handled belongs in a trace, if its sender said so.
+    ///
+    /// What the handler sends on belongs there only where it says so in turn.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mycelium_core::{Actor, ActorRef, ActorResult, Context, SendOptions};
+    ///
+    /// struct Router(ActorRef<u64>);
+    ///
+    /// impl Actor for Router {
+    ///     type Message = u64;
+    ///
+    ///     async fn handle(&mut self, order: u64, cx: &mut Context<Self>) -> ActorResult {
+    ///         match cx.trace() {
+    ///             Some(trace) => self.0.with(SendOptions::default().trace(trace)).send(order).await?,
+    ///             None => self.0.send(order).await?,
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.sending.trace
     }
 
     /// Stops this actor once it has handled what its mailbox holds.

@@ -1,5 +1,7 @@
 //! [`DeadLetter`]: messages that were accepted and will never be handled.
 
+use std::fmt;
+
 use mycelium_wire::ActorId;
 use tokio::sync::broadcast;
 
@@ -8,7 +10,7 @@ use crate::{DeadLetterCounts, StopReason, stats::DeadLetterCounters};
 /// How many notices a slow reader of [`DeadLetters`] may be behind before it misses some.
 const BACKLOG_NOTICES: usize = 1_024;
 
-/// What an actor left behind unhandled when it ended.
+/// Messages that an actor was sent and will never handle.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DeadLetter {
@@ -16,10 +18,30 @@ pub struct DeadLetter {
     pub target: ActorId,
     /// The Rust name of the message type.
     pub message_type: &'static str,
-    /// Why the actor ended.
-    pub reason: StopReason,
+    /// Why they are not handled.
+    pub reason: DeadLetterReason,
     /// How many messages there were.
     pub count: usize,
+}
+
+/// Why messages will never be handled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeadLetterReason {
+    /// Their actor ended before their turn came.
+    ActorEnded(StopReason),
+    /// Their [time to live](crate::SendOptions::ttl) had passed when their turn came; the actor lives
+    /// on.
+    Expired,
+}
+
+impl fmt::Display for DeadLetterReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ActorEnded(reason) => reason.fmt(f),
+            Self::Expired => f.write_str("the time of the messages had passed"),
+        }
+    }
 }
 
 /// A bounded stream of [`DeadLetter`]s, from the moment it was asked for.
@@ -105,13 +127,22 @@ impl DeadLetterOffice {
     }
 
     pub(crate) fn report(&self, letter: DeadLetter) {
-        tracing::warn!(
-            actor = %letter.target,
-            message_type = letter.message_type,
-            count = letter.count,
-            reason = %letter.reason,
-            "an actor ended with messages it had not handled"
-        );
+        match &letter.reason {
+            DeadLetterReason::ActorEnded(reason) => tracing::warn!(
+                actor = %letter.target,
+                message_type = letter.message_type,
+                count = letter.count,
+                %reason,
+                "an actor ended with messages it had not handled"
+            ),
+            // Whoever gave them a time to live has chosen that.
+            DeadLetterReason::Expired => tracing::debug!(
+                actor = %letter.target,
+                message_type = letter.message_type,
+                count = letter.count,
+                "messages had expired when their turn came"
+            ),
+        }
         self.counters.add(&letter.reason, letter.count);
         // Nobody listening is fine: the warning is out.
         let _ = self.letters.send(letter);

@@ -10,17 +10,20 @@ use std::{
 
 use bytes::Bytes;
 use mycelium_wire::{
-    Bind, BindingId, CloseReason, Credit, EndReason, Frame, Resolved, Window, frame_bytes,
+    Bind, BindingId, CloseReason, Credit, EndReason, Frame, FrameExtensions, Resolved, Window,
+    frame_bytes,
 };
 
 use self::payloads::Payloads;
 use crate::{
     Bounds, Node, Terminated,
-    link::{DecodePorts, InboundBinding, Link},
+    link::{DecodePorts, InboundBinding, Link, PeerClock},
     mailbox::{
+        entry::Beside,
         frames::{Origin, QueuedFrame},
         ledger::Epoch,
     },
+    stamp::Stamp,
 };
 
 /// Payloads up to this size are copied out of the receive buffer when they are queued, so that a
@@ -58,6 +61,9 @@ pub(crate) trait InboundQueue: Send + Sync {
     /// Tells the peer what was taken of a binding and not reported yet.
     fn report(&self, epoch: Epoch);
 
+    /// Whether its actor wants to know when its messages were sent.
+    fn measures_age(&self) -> bool;
+
     /// How much of its peer may wait here.
     fn bounds(&self) -> Bounds;
 
@@ -80,6 +86,8 @@ pub struct Inbound {
     node: Node,
     link: Weak<dyn Link>,
     generation: u32,
+    /// What the times in the peer's messages are counted with.
+    clock: PeerClock,
     bindings: HashMap<BindingId, Bound>,
     /// Bindings that were refused, with the credit for what was sent before our answer arrived.
     refused: HashMap<BindingId, Refused>,
@@ -101,6 +109,7 @@ struct Bound {
     received_bytes: u64,
     staged: VecDeque<QueuedFrame>,
     payloads: Payloads,
+    measures_age: bool,
 }
 
 #[derive(Default)]
@@ -116,6 +125,7 @@ impl Inbound {
             node,
             link,
             generation: 0,
+            clock: PeerClock::default(),
             bindings: HashMap::new(),
             refused: HashMap::new(),
             leaving: HashMap::new(),
@@ -130,6 +140,9 @@ impl Inbound {
         debug_assert!(generation > self.generation, "generations rise");
         self.disconnected();
         self.generation = generation;
+        if let Some(link) = self.link.upgrade() {
+            self.clock = link.peer_clock();
+        }
     }
 
     /// The connection is gone. What it brought before is handled; it returns no credit.
@@ -186,6 +199,7 @@ impl Inbound {
         let epoch = queue.bind(link, self.inbound(binding), window)?;
         let ports = self.ports();
         let bound = Bound {
+            measures_age: queue.measures_age(),
             queue,
             origin: Arc::new(Origin {
                 epoch,
@@ -205,22 +219,34 @@ impl Inbound {
     /// A message arrived; it is staged until [`flush`](Self::flush), or refused there with its
     /// binding.
     pub fn message(&mut self, binding: BindingId, frame: Frame<'_>) {
-        let charged_bytes = charge_of(frame.payload());
+        let charged_bytes = charge(frame.header().frame_bytes());
         let sequence = frame.header().sequence;
+        let clock = self.clock;
         match self.touch(binding) {
             Some(bound) => {
+                let beside = bound.beside(frame.extensions(), clock);
                 let payload = bound.keep(frame);
-                bound.stage(sequence, payload, charged_bytes);
+                bound.stage(sequence, payload, charged_bytes, beside);
             }
             None => self.refuse(binding, charged_bytes),
         }
     }
 
     /// As [`message`](Self::message), for one that arrived in fragments.
-    pub fn long_message(&mut self, binding: BindingId, sequence: u32, archive: Bytes) {
-        let charged_bytes = charge_of(&archive);
+    pub fn long_message(
+        &mut self,
+        binding: BindingId,
+        sequence: u32,
+        extensions: FrameExtensions,
+        archive: Bytes,
+    ) {
+        let charged_bytes = charge(frame_bytes(extensions.size_bytes() + archive.len()));
+        let clock = self.clock;
         match self.touch(binding) {
-            Some(bound) => bound.stage(sequence, archive, charged_bytes),
+            Some(bound) => {
+                let beside = bound.beside(extensions, clock);
+                bound.stage(sequence, archive, charged_bytes, beside);
+            }
             None => self.refuse(binding, charged_bytes),
         }
     }
@@ -359,9 +385,9 @@ impl Inbound {
     }
 }
 
-/// What the window of a binding is charged for an archive.
-fn charge_of(archive: &[u8]) -> u32 {
-    u32::try_from(frame_bytes(archive.len())).expect("a frame is shorter than 4 GiB")
+/// What the window of a binding is charged for a frame.
+fn charge(frame_bytes: usize) -> u32 {
+    u32::try_from(frame_bytes).expect("a frame is shorter than 4 GiB")
 }
 
 impl Bound {
@@ -374,13 +400,19 @@ impl Bound {
         }
     }
 
-    fn stage(&mut self, sequence: u32, payload: Bytes, charged_bytes: u32) {
+    /// What lies beside a message that has just arrived.
+    fn beside(&self, extensions: FrameExtensions, clock: PeerClock) -> Beside {
+        Beside::arrived(extensions, clock, || self.measures_age.then(Stamp::now))
+    }
+
+    fn stage(&mut self, sequence: u32, payload: Bytes, charged_bytes: u32, beside: Beside) {
         self.received_messages += 1;
         self.received_bytes += u64::from(charged_bytes);
         self.staged.push_back(QueuedFrame {
             payload,
             charged_bytes,
             sequence,
+            beside,
             origin: Arc::clone(&self.origin),
         });
     }

@@ -236,7 +236,11 @@ impl<M: Message> Inbox<M> {
     fn next_message(&mut self) -> Option<Result<M, StopReason>> {
         let mailbox = self.me.0.mailbox();
         let message = loop {
-            match self.intake.next(mailbox)? {
+            let delivery = self.intake.next(mailbox);
+            if let expired @ 1.. = self.intake.take_expired() {
+                self.node.expired::<M>(self.me.id(), expired);
+            }
+            match delivery? {
                 Delivery::Moved(message) => break Ok(message),
                 Delivery::Arrived(message) if message.is_converted() => break converted(message),
                 Delivery::Arrived(message) => break Ok(message.decode()),

@@ -38,7 +38,9 @@ mod reply_archive;
 mod reply_slot;
 mod reply_to;
 mod send_error;
+mod send_options;
 mod spawn;
+mod stamp;
 mod stats;
 mod sync;
 #[cfg(feature = "testing")]
@@ -58,14 +60,14 @@ pub use crate::{
     bounds::Bounds,
     builder::{NodeBuilder, Plugin, PluginError, StartError, Starting},
     context::Context,
-    dead_letter::{DeadLetter, DeadLetterNotice, DeadLetters},
+    dead_letter::{DeadLetter, DeadLetterNotice, DeadLetterReason, DeadLetters},
     export::TooManyExports,
     extensions::Extensions,
     inbound::Inbound,
     inbox::Inbox,
     link::{
         DecodePorts, Encode, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal, LinkState,
-        LinkStats, Purpose,
+        LinkStats, PeerClock, Purpose,
     },
     link_event::{LinkEvent, LinkEvents, LinkNotice},
     local_ref::LocalRef,
@@ -76,6 +78,7 @@ pub use crate::{
     remote_ref::RemoteRef,
     reply_to::ReplyTo,
     send_error::SendError,
+    send_options::{Outgoing, SendOptions},
     spawn::SpawnOptions,
     stats::{DeadLetterCounts, NodeStats},
     timer::Timer,

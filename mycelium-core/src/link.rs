@@ -13,8 +13,8 @@ use std::{
 };
 
 use mycelium_wire::{
-    BindingId, CloseReason, Credit, Encoder, EndReason, NodeId, ReplyFailure, Resolved, Totals,
-    Window, WireError,
+    BindingId, CloseReason, Credit, Encoder, EndReason, FrameExtensions, NodeId, ReplyFailure,
+    Resolved, Totals, Window, WireError,
 };
 
 use crate::{Bounds, Node, Remote, ask::DEFAULT_TIMEOUT};
@@ -51,7 +51,8 @@ pub struct LinkStats {
     pub accepted: u64,
     /// Messages that a handler took.
     pub confirmed: u64,
-    /// Messages that were discarded: their actor was gone, or was not one that takes them.
+    /// Messages that were discarded: their actor was gone, or was not one that takes them; or their
+    /// time had passed, or their asker left, before their turn came.
     pub refused: u64,
     /// Messages that were in flight when a connection was lost.
     pub unknown: u64,
@@ -92,6 +93,16 @@ pub enum Purpose {
     Tell,
     /// To be answered: it is cancelled when its asker leaves.
     Ask,
+}
+
+/// The monotonic clock that a peer reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PeerClock {
+    /// That of this host.
+    Ours,
+    /// One whose numbers mean nothing here.
+    #[default]
+    Another,
 }
 
 /// How a link to a peer is.
@@ -174,7 +185,8 @@ pub trait Link: Send + Sync + 'static {
     /// [`LinkRefusal::TooManyBindings`], or that the peer is down.
     fn attach(self: Arc<Self>, actor: Resolved) -> Result<Arc<Remote>, LinkRefusal>;
 
-    /// Encodes a message into the link's buffer, within the credit of the binding. Never waits.
+    /// Encodes a message into the link's buffer, behind what goes along with it, within the credit of
+    /// the binding. Never waits.
     ///
     /// # Errors
     ///
@@ -183,8 +195,15 @@ pub trait Link: Send + Sync + 'static {
         &self,
         remote: &Remote,
         purpose: Purpose,
+        extensions: FrameExtensions,
         encode: Encode<'_>,
     ) -> Result<(), LinkRefusal>;
+
+    /// What the peer counts the time of a send with: so it is told to [`try_send`](Self::try_send),
+    /// and so it is understood.
+    fn peer_clock(&self) -> PeerClock {
+        PeerClock::Another
+    }
 
     /// How long an ask over the link may take whose asker names no time.
     fn ask_timeout(&self) -> Duration {

@@ -12,7 +12,12 @@ use tokio::sync::oneshot;
 use crate::{
     Message, SendError, StopReason,
     cell::{Control, LocalCell, Mourner},
-    mailbox::{entry::Entry, local::Push, waiters::Ticket},
+    mailbox::{
+        entry::{Beside, Entry},
+        local::Push,
+        waiters::Ticket,
+    },
+    stamp::Stamp,
     sync::Mutex,
 };
 
@@ -20,7 +25,38 @@ use crate::{
 ///
 /// [`ActorRef`](crate::ActorRef) holds one and does all that it does; take it out where a hot
 /// path wants no choice between transports.
-pub struct LocalRef<M>(pub(crate) Arc<LocalCell<M>>);
+pub struct LocalRef<M>(pub(crate) Arc<LocalCell<M>>, AgeOf);
+
+/// Whether an actor wants to know when its messages were sent.
+///
+/// Refs know: what the cell says of it would lie among what its runner writes, and each send would
+/// wait for that.
+#[derive(Clone, Copy)]
+enum AgeOf {
+    /// Messages that were sent with options.
+    Some,
+    /// All messages.
+    All,
+}
+
+impl<M> LocalRef<M> {
+    pub(crate) fn new(cell: Arc<LocalCell<M>>) -> Self {
+        let age_of = if cell.front.measures_age {
+            AgeOf::All
+        } else {
+            AgeOf::Some
+        };
+        Self(cell, age_of)
+    }
+
+    /// The time of a send, where the actor wants to know it.
+    pub(crate) fn stamp(&self) -> Option<Stamp> {
+        match self.1 {
+            AgeOf::Some => None,
+            AgeOf::All => Some(Stamp::now()),
+        }
+    }
+}
 
 impl<M: Message> LocalRef<M> {
     /// Puts the message in the mailbox if there is room, without waiting.
@@ -29,7 +65,12 @@ impl<M: Message> LocalRef<M> {
     ///
     /// [`SendError::Full`], or [`SendError::ActorDown`]; both give the message back.
     pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
-        self.conclude(self.0.front.mailbox.local.try_push(Entry::told(message)))
+        let beside = Beside::Sent(self.stamp());
+        self.try_send_entry(Entry::new(message, beside))
+    }
+
+    pub(crate) fn try_send_entry(&self, entry: Entry<M>) -> Result<(), SendError<M>> {
+        self.conclude(self.0.front.mailbox.local.try_push(entry))
     }
 
     /// The actor's id on this node.
@@ -109,7 +150,7 @@ impl<M: Message> LocalRef<M> {
 
 impl<M> Clone for LocalRef<M> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self(Arc::clone(&self.0), self.1)
     }
 }
 

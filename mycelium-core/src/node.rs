@@ -16,9 +16,9 @@ use tokio::{runtime::Handle, task::AbortHandle, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Actor, ActorRef, Bounds, Context, DeadLetter, DeadLetters, Extensions, Inbox, Link, LinkEvent,
-    LinkEvents, LinkKind, LinkRefusal, LinkStats, LocalRef, Message, NodeBuilder, NodeStats,
-    RemoteRef, SpawnOptions, StopReason, TooManyExports,
+    Actor, ActorRef, Bounds, Context, DeadLetter, DeadLetterReason, DeadLetters, Extensions, Inbox,
+    Link, LinkEvent, LinkEvents, LinkKind, LinkRefusal, LinkStats, LocalRef, Message, NodeBuilder,
+    NodeStats, RemoteRef, SpawnOptions, StopReason, TooManyExports,
     cell::{
         Cell, Control, Front, Kind, erase,
         owner::{Body, Owned, OwnerTask, step},
@@ -194,7 +194,7 @@ impl Node {
         });
         let control: Weak<dyn Control> = Arc::<Cell<M, ()>>::downgrade(&cell);
         self.0.inboxes.lock().insert(id, control);
-        let me = LocalRef(erase(cell));
+        let me = LocalRef::new(erase(cell));
         if self.0.actor_tasks.is_closed() {
             me.stop();
         }
@@ -209,7 +209,7 @@ impl Node {
             id,
             self.0.id.incarnation(),
             actor_type,
-            options.capacity_messages(),
+            options,
             self.0.ask_timeout,
         )
     }
@@ -223,7 +223,7 @@ impl Node {
         let id = front.id;
         let owner = Mutex::new(Owned::new(step::<A>));
         let typed = Arc::new(Cell { front, owner });
-        let me = LocalRef(erase(Arc::clone(&typed)));
+        let me = LocalRef::new(erase(Arc::clone(&typed)));
         let context = Context::new(me.clone(), self.clone());
         typed.owner.lock().inhabit(Body { actor, context });
         let control: Weak<dyn Control> = Arc::<Cell<_, Owned<A, _>>>::downgrade(&typed);
@@ -454,10 +454,21 @@ impl Node {
             self.0.dead_letters.report(DeadLetter {
                 target: actor,
                 message_type: type_name::<M>(),
-                reason: reason.clone(),
+                reason: DeadLetterReason::ActorEnded(reason.clone()),
                 count: left,
             });
         }
+    }
+
+    /// The time of messages had passed when their turn came.
+    #[cold]
+    pub(crate) fn expired<M: Message>(&self, actor: ActorId, count: usize) {
+        self.0.dead_letters.report(DeadLetter {
+            target: actor,
+            message_type: type_name::<M>(),
+            reason: DeadLetterReason::Expired,
+            count,
+        });
     }
 }
 

@@ -12,9 +12,12 @@ use mycelium_wire::{ActorId, Codec, Encoder, EndReason, WireError};
 use crate::{
     Message, Node, SendError, StopReason, WatchError,
     ask::DEFAULT_TIMEOUT,
-    link::{LinkRefusal, Purpose},
+    link::LinkRefusal,
     local_ref::EndWatch,
-    mailbox::{entry::Entry, waiters::Ticket},
+    mailbox::{
+        entry::{Beside, Entry},
+        waiters::Ticket,
+    },
     pending::PendingFull,
     remote::{Remote, RemoteActor},
 };
@@ -91,18 +94,22 @@ impl<M: Message> RemoteRef<M> {
     ///
     /// As [`ActorRef::try_send`](crate::ActorRef::try_send).
     pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
+        self.try_send_entry(Entry::new(message, Beside::Sent(None)))
+    }
+
+    pub(crate) fn try_send_entry(&self, entry: Entry<M>) -> Result<(), SendError<M>> {
         let remote = match self.remote() {
             Ok(remote) => remote,
-            Err(no_way) => return Err(self.explain(no_way, message)),
+            Err(no_way) => return Err(self.explain(no_way, entry.message)),
         };
         if !remote.may_try(None) {
             // Those who wait may wait for the link; and where the actor or its node is gone they
             // are only on their way out.
             let refusal = remote.link.refusal().unwrap_or(LinkRefusal::NoCredit);
-            return Err(self.explain(NoWay::Refused(refusal), message));
+            return Err(self.explain(NoWay::Refused(refusal), entry.message));
         }
-        self.encode(remote, &message, Purpose::Tell)
-            .map_err(|no_way| self.explain(no_way, message))
+        self.encode(remote, &entry)
+            .map_err(|no_way| self.explain(no_way, entry.message))
     }
 
     pub(crate) fn poll_send(
@@ -153,7 +160,7 @@ impl<M: Message> RemoteRef<M> {
         if !remote.may_try(ticket) {
             return None;
         }
-        let sent = self.encode(remote, &entry.message, entry.purpose());
+        let sent = self.encode(remote, entry);
         let must_wait = matches!(&sent, Err(NoWay::Refused(refusal)) if refusal.is_passing());
         (!must_wait).then_some(sent)
     }
@@ -244,9 +251,14 @@ impl<M: Message> RemoteRef<M> {
         }
     }
 
-    fn encode(&self, remote: &Remote, message: &M, purpose: Purpose) -> Result<(), NoWay> {
+    fn encode(&self, remote: &Remote, entry: &Entry<M>) -> Result<(), NoWay> {
+        let Entry { message, beside } = entry;
         let mut encode = |encoder: &mut Encoder<'_>| (self.0.codec.encode)(message, encoder);
-        let sent = remote.link.try_send(remote, purpose, &mut encode);
+        let extensions = beside.extensions(|| remote.link.peer_clock());
+        let purpose = beside.purpose();
+        let sent = remote
+            .link
+            .try_send(remote, purpose, extensions, &mut encode);
         sent.map_err(|refusal| match remote.end_reason() {
             Some(reason) => NoWay::Ended(reason.clone()),
             None => NoWay::Refused(refusal),

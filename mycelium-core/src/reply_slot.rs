@@ -15,14 +15,15 @@ use std::{
     time::Duration,
 };
 
-use mycelium_wire::{Codec, ReplyFailure};
+use mycelium_wire::{Codec, FrameExtensions, ReplyFailure};
 use tokio::time::Instant;
 
 use crate::{
     StopReason,
-    link::{Link, LinkRefusal},
-    mailbox::entry::Asking,
+    link::{Link, LinkRefusal, PeerClock, Purpose},
+    mailbox::entry::{Companion, Fate, Sending},
     reply_to::Port,
+    stamp::Stamp,
     sync::{Mutex, MutexGuard},
 };
 
@@ -65,6 +66,8 @@ pub(crate) struct Slot<R>(Mutex<State<R>>);
 struct State<R> {
     asker: Asker<R>,
     port: PortHalf,
+    /// When the asker asked, where the actor wants to know.
+    sent: Option<Stamp>,
     /// Whether the `ReplyTo` is still to be dropped whose port was moved to a link.
     has_void: bool,
 }
@@ -105,16 +108,17 @@ pub(crate) struct RemoteAsker<R> {
 
 impl<R: Send + 'static> Slot<R> {
     /// A slot for an asker of this process.
-    pub(crate) fn for_asker() -> Arc<Self> {
-        Self::with(Asker::Here {
+    pub(crate) fn for_asker(sent: Option<Stamp>) -> Arc<Self> {
+        let asker = Asker::Here {
             deadline: None,
             waker: None,
-        })
+        };
+        Self::with(asker, sent)
     }
 
     /// A slot for an asker of another node.
     pub(crate) fn for_remote(asker: RemoteAsker<R>) -> Arc<Self> {
-        Self::with(Asker::There(asker))
+        Self::with(Asker::There(asker), None)
     }
 
     /// The asker is about to send, and will wait until then.
@@ -227,10 +231,11 @@ impl<R: Send + 'static> Slot<R> {
         }
     }
 
-    fn with(asker: Asker<R>) -> Arc<Self> {
+    fn with(asker: Asker<R>, sent: Option<Stamp>) -> Arc<Self> {
         let state = State {
             asker,
             port: PortHalf::Held,
+            sent,
             has_void: false,
         };
         if let Some(mut slot) = pooled::<R>()
@@ -260,11 +265,25 @@ impl<R: Send + 'static> Port<R> for Slot<R> {
     }
 }
 
-impl<R: Send + 'static> Asking for Slot<R> {
-    fn is_abandoned(&self) -> bool {
+impl<R: Send + 'static> Companion for Slot<R> {
+    fn fate(&self) -> Fate {
         let state = self.0.lock();
         // A port that was taken out of the message says nothing about the message.
-        matches!((&state.asker, &state.port), (Asker::Gone, PortHalf::Held))
+        match (&state.asker, &state.port) {
+            (Asker::Gone, PortHalf::Held) => Fate::Abandoned,
+            _ => Fate::Due(Sending {
+                sent: state.sent,
+                trace: None,
+            }),
+        }
+    }
+
+    fn purpose(&self) -> Purpose {
+        Purpose::Ask
+    }
+
+    fn extensions(&self, _clock: PeerClock) -> FrameExtensions {
+        FrameExtensions::default()
     }
 
     #[cfg(debug_assertions)]

@@ -14,7 +14,8 @@ pub enum SendError<M> {
     /// The mailbox, or the window of its binding, has no room: wait with `send`, or shed load. Or too
     /// many asks wait for their answers over the link: ask again when some have theirs.
     Full(M),
-    /// The time given to `send_timeout` passed before there was room.
+    /// The time given to `send_timeout`, or the time to live of the message, passed before there was
+    /// room.
     Timeout(M),
     /// The actor is gone for good; resolve its name again.
     ActorDown {

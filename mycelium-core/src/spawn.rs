@@ -20,6 +20,7 @@ const DEFAULT_CAPACITY_MESSAGES: NonZeroUsize =
 #[must_use]
 pub struct SpawnOptions {
     capacity_messages: NonZeroUsize,
+    measures_age: bool,
 }
 
 impl SpawnOptions {
@@ -31,6 +32,18 @@ impl SpawnOptions {
         self
     }
 
+    /// [`Context::age`](crate::Context::age) is known of every message, not only of those that were
+    /// sent with options. Each send of this process, and each arrival from another, then reads the
+    /// clock: some 20 ns. Default: off.
+    pub fn measure_age(mut self) -> Self {
+        self.measures_age = true;
+        self
+    }
+
+    pub(crate) fn measures_age(&self) -> bool {
+        self.measures_age
+    }
+
     pub(crate) fn capacity_messages(&self) -> usize {
         self.capacity_messages.get()
     }
@@ -40,6 +53,7 @@ impl Default for SpawnOptions {
     fn default() -> Self {
         Self {
             capacity_messages: DEFAULT_CAPACITY_MESSAGES,
+            measures_age: false,
         }
     }
 }

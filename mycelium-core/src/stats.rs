@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{LinkStats, StopReason};
+use crate::{DeadLetterReason, LinkStats, StopReason};
 
 /// What a node holds, and what became of its messages.
 ///
@@ -31,7 +31,7 @@ pub struct NodeStats {
     pub dead_letters: DeadLetterCounts,
 }
 
-/// Messages that actors left behind, by why they ended.
+/// Messages that were accepted and not handled, by why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetterCounts {
@@ -45,12 +45,15 @@ pub struct DeadLetterCounts {
     pub killed: u64,
     /// Of actors that ended with their node.
     pub node_down: u64,
+    /// Whose time to live had passed when their turn came.
+    pub expired: u64,
 }
 
 impl DeadLetterCounts {
     /// All together.
     pub fn total(&self) -> u64 {
-        self.stopped + self.failed + self.panicked + self.killed + self.node_down
+        let of_ended = self.stopped + self.failed + self.panicked + self.killed + self.node_down;
+        of_ended + self.expired
     }
 }
 
@@ -62,20 +65,28 @@ pub(crate) struct DeadLetterCounters {
     panicked: AtomicU64,
     killed: AtomicU64,
     node_down: AtomicU64,
+    expired: AtomicU64,
 }
 
 impl DeadLetterCounters {
-    pub(crate) fn add(&self, reason: &StopReason, count: usize) {
+    pub(crate) fn add(&self, reason: &DeadLetterReason, count: usize) {
         let counter = match reason {
+            DeadLetterReason::ActorEnded(ended) => self.of(ended),
+            DeadLetterReason::Expired => &self.expired,
+        };
+        // Relaxed: counts that nothing else depends on.
+        counter.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    fn of(&self, ended: &StopReason) -> &AtomicU64 {
+        match ended {
             // The last two are said of actors of other nodes, whose letters are not ours.
             StopReason::Stopped | StopReason::NoSuchActor | StopReason::WrongType => &self.stopped,
             StopReason::Failed(_) => &self.failed,
             StopReason::Panicked(_) => &self.panicked,
             StopReason::Killed => &self.killed,
             StopReason::NodeDown => &self.node_down,
-        };
-        // Relaxed: counts that nothing else depends on.
-        counter.fetch_add(count as u64, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn counts(&self) -> DeadLetterCounts {
@@ -86,6 +97,7 @@ impl DeadLetterCounters {
             panicked: of(&self.panicked),
             killed: of(&self.killed),
             node_down: of(&self.node_down),
+            expired: of(&self.expired),
         }
     }
 }

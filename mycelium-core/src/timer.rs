@@ -10,7 +10,7 @@ use tokio::{
 use crate::{ActorRef, LocalRef, Message, Node, beside::run_beside};
 
 /// Longer than any node lives; the clock counts that far.
-const FAR: Duration = Duration::from_hours(24 * 365 * 30);
+pub(crate) const FAR: Duration = Duration::from_hours(24 * 365 * 30);
 
 /// The time that lies `duration` ahead, which may be as long as durations get.
 pub(crate) fn from_now(duration: Duration) -> Instant {

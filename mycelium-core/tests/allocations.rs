@@ -11,13 +11,15 @@ use std::{
     num::NonZeroUsize,
     pin::pin,
     task::Poll,
+    time::Duration,
 };
 
 use allocation_counter::{AllocationInfo, measure};
 use mycelium_core::{
     Actor, ActorRef, ActorResult, AskError, Context, LocalRef, Message, Node, ReplyTo, SendError,
-    SpawnOptions,
+    SendOptions, SpawnOptions,
 };
+use mycelium_wire::TraceContext;
 use tokio::{
     runtime::{Builder, Runtime},
     task::yield_now,
@@ -81,11 +83,13 @@ async fn until_empty(actor: &ActorRef<u64>) {
 
 /// Counts the allocations of sending and handling, on the one thread that does both.
 fn count(capacity: usize, send_all: impl AsyncFn(&ActorRef<u64>)) -> u64 {
+    let capacity = NonZeroUsize::new(capacity).unwrap();
+    count_with(SpawnOptions::default().capacity(capacity), send_all)
+}
+
+fn count_with(options: SpawnOptions, send_all: impl AsyncFn(&ActorRef<u64>)) -> u64 {
     let runtime = one_thread();
-    let actor = runtime.block_on(async {
-        let options = SpawnOptions::default().capacity(NonZeroUsize::new(capacity).unwrap());
-        node().await.spawn_with(options, Sum(0))
-    });
+    let actor = runtime.block_on(async { node().await.spawn_with(options, Sum(0)) });
     let run = || {
         runtime.block_on(async {
             send_all(&actor).await;
@@ -106,6 +110,48 @@ fn a_send_that_finds_room_allocates_nothing() {
             if message % 100 == 0 {
                 until_empty(actor).await;
             }
+        }
+    });
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn what_goes_along_with_a_message_costs_one_allocation() {
+    let options = SendOptions::default()
+        .ttl(Duration::from_hours(1))
+        .trace(TraceContext::default());
+    let allocations = count(64, async |actor| {
+        for message in 0..MESSAGES {
+            if let Err(SendError::Full(_)) = actor.with(options).try_send(message) {
+                until_empty(actor).await;
+                actor.with(options).send(message).await.unwrap();
+            }
+        }
+    });
+    // Those that found no room were made for nothing.
+    let least = MESSAGES;
+    assert!(
+        (least..least + least / 32).contains(&allocations),
+        "{allocations}"
+    );
+    let none = count(1_024, async |actor| {
+        for message in 0..1_000 {
+            actor
+                .with(SendOptions::default())
+                .send(message)
+                .await
+                .unwrap();
+        }
+    });
+    assert_eq!(none, 0);
+}
+
+#[test]
+fn an_actor_that_measures_ages_costs_its_senders_no_allocation() {
+    let options = SpawnOptions::default().measure_age();
+    let allocations = count_with(options, async |actor| {
+        for message in 0..1_000 {
+            actor.send(message).await.unwrap();
         }
     });
     assert_eq!(allocations, 0);

@@ -5,8 +5,8 @@ use std::{cell::Cell, time::Duration};
 use mycelium_core::{
     Actor, ActorError, ActorRef, ActorResult, Archived, Context, DeadLetter, DeadLetterNotice,
     DeadLetters, Extensions, Inbound, Inbox, Link, LinkRefusal, LocalRef, Names, Node, NodeBuilder,
-    Plugin, Remote, RemoteRef, SendError, SendFuture, ShutdownTimeout, SpawnOptions, StartError,
-    StopReason, TooManyExports,
+    Outgoing, Plugin, Remote, RemoteRef, SendError, SendFuture, SendOptions, ShutdownTimeout,
+    SpawnOptions, StartError, StopReason, TooManyExports,
 };
 
 /// May be sent, and no more: the least a message is.
@@ -52,6 +52,10 @@ fn nodes_and_their_parts_may_be_sent_and_shared() {
     sync::<Names>();
     send::<SpawnOptions>();
     sync::<SpawnOptions>();
+    send::<SendOptions>();
+    sync::<SendOptions>();
+    send::<Outgoing<'_, Unshared>>();
+    sync::<Outgoing<'_, Unshared>>();
     send::<DeadLetters>();
     sync::<DeadLetters>();
     send::<DeadLetter>();
@@ -111,6 +115,8 @@ fn futures_of_refs_nodes_and_streams_may_be_sent() {
         builder: NodeBuilder,
     ) {
         send_value(&actor.send_timeout(Cell::new(0), Duration::ZERO));
+        let with = actor.with(SendOptions::default());
+        send_value(&with.send(Cell::new(0)));
         send_value(&node.shutdown(Duration::ZERO));
         send_value(&letters.next());
         send_value(&builder.start());

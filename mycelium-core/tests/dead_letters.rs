@@ -5,7 +5,7 @@
     reason = "clippy knows tests by their attribute, not their helpers"
 )]
 
-use mycelium_core::{DeadLetter, DeadLetterNotice, Node, StopReason};
+use mycelium_core::{DeadLetter, DeadLetterNotice, DeadLetterReason, Node, StopReason};
 
 use crate::{ended::ended, gated::Gate, node::node};
 
@@ -42,7 +42,8 @@ async fn a_letter_says_whose_messages_of_what_type_how_many_and_why() {
     let letter = letter(letters.next().await);
     assert_eq!(letter.target, gate.actor.id());
     assert_eq!(letter.message_type, "u64");
-    assert_eq!(letter.reason, StopReason::Killed);
+    let killed = DeadLetterReason::ActorEnded(StopReason::Killed);
+    assert_eq!(letter.reason, killed);
     assert_eq!(letter.count, 5);
 }
 

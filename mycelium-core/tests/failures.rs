@@ -8,8 +8,8 @@
 use std::{fmt, panic::panic_any};
 
 use mycelium_core::{
-    Actor, ActorError, ActorRef, ActorResult, Context, DeadLetterNotice, Node, SendError,
-    StopReason,
+    Actor, ActorError, ActorRef, ActorResult, Context, DeadLetterNotice, DeadLetterReason, Node,
+    SendError, StopReason,
 };
 use tokio::sync::oneshot;
 
@@ -296,5 +296,6 @@ async fn messages_before_a_failure_are_handled_and_those_after_it_are_dead_lette
         panic!("no dead letter")
     };
     assert_eq!((letter.target, letter.count), (doer.id(), 2));
-    assert_eq!(letter.reason, StopReason::Failed("no".into()));
+    let failed = DeadLetterReason::ActorEnded(StopReason::Failed("no".into()));
+    assert_eq!(letter.reason, failed);
 }

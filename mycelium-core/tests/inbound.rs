@@ -8,6 +8,7 @@
 use std::{
     num::NonZeroUsize,
     sync::{Arc, Mutex, Weak},
+    time::Duration,
 };
 
 use allocation_counter::measure;
@@ -16,9 +17,10 @@ use mycelium_core::{
     LinkRefusal, LinkStats, LocalRef, Node, Purpose, Remote, SpawnOptions, StopReason,
 };
 use mycelium_wire::{
-    Bind, BindingId, Check, CloseReason, Credit, EndReason, FrameDecoder, FrameKind, Header,
-    Limits, NodeId, ReplyFailure, Resolved, Window,
+    Bind, BindingId, Check, CloseReason, Credit, EndReason, FrameDecoder, FrameExtensions,
+    FrameKind, Header, Limits, NodeId, ReplyFailure, Resolved, Window,
 };
+use tokio::time::advance;
 use tracing::subscriber;
 
 use crate::{ended::ended, gated::Gate, node::node, warnings::Warnings};
@@ -71,6 +73,7 @@ impl Link for Peer {
         &self,
         _remote: &Remote,
         _purpose: Purpose,
+        _extensions: FrameExtensions,
         _encode: Encode<'_>,
     ) -> Result<(), LinkRefusal> {
         Err(LinkRefusal::NodeDown)
@@ -158,13 +161,29 @@ fn bind(node: &Node, actor: &ActorRef<u64>) -> Bind {
 }
 
 fn receive(inbound: &mut Inbound, messages: impl IntoIterator<Item = u64>) {
+    receive_with(inbound, 0, &[], messages);
+}
+
+/// As [`receive`], with these numbers as the extensions of each message.
+fn receive_with(
+    inbound: &mut Inbound,
+    flags: u8,
+    extensions: &[u64],
+    messages: impl IntoIterator<Item = u64>,
+) {
     let limits = Limits::default();
     let mut decoder = FrameDecoder::new(limits, Check::None);
     decoder.open();
     for message in messages {
-        let header = Header::new(FrameKind::Message).with_payload(8);
+        let header = Header {
+            flags,
+            ..Header::new(FrameKind::Message)
+        }
+        .with_payload(8);
         let mut frame = header.encode().to_vec();
-        frame.extend_from_slice(&message.to_le_bytes());
+        for number in extensions.iter().chain([&message]) {
+            frame.extend_from_slice(&number.to_le_bytes());
+        }
         frame.resize(header.frame_bytes(), 0);
         decoder.buffer().extend_from_slice(&frame);
         let frame = decoder.next_frame().unwrap().unwrap();
@@ -185,6 +204,47 @@ async fn what_arrives_is_handled_in_order_and_confirmed() {
     assert_eq!(ended(&actor).await, StopReason::Stopped);
     assert_eq!(peer.credit(), (600, 0));
     assert_eq!(*peer.ended.lock().unwrap(), [EndReason::Stopped]);
+}
+
+/// The flag of the time of sending.
+const SENT: u8 = 2;
+
+#[tokio::test(start_paused = true)]
+async fn what_has_expired_when_its_turn_comes_is_refused_and_a_dead_letter() {
+    let (node, peer) = (node().await, Peer::new());
+    let mut gate = Gate::spawn(&node, 1_024);
+    gate.occupy().await;
+    let mut inbound = connect(&node, &peer);
+    inbound.bind(BINDING, &bind(&node, &gate.actor), 1 << 20);
+    // Sent 3 s before it was written, and of use for 5 s and 6 s.
+    let second = 1_000_000_000;
+    receive_with(&mut inbound, SENT, &[3 * second, 5 * second], 1..=4);
+    receive_with(&mut inbound, SENT, &[3 * second, 6 * second], 5..=6);
+    receive(&mut inbound, [7]);
+    advance(Duration::from_secs(2)).await;
+    let actor = gate.actor.clone();
+    assert_eq!(gate.rest().await, [5, 6, 7]);
+    assert_eq!(ended(&actor).await, StopReason::Stopped);
+    assert_eq!(peer.credit(), (3, 4));
+    assert_eq!(node.stats().dead_letters.expired, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_time_that_a_peer_may_name_does_any_harm() {
+    let (node, peer) = (node().await, Peer::new());
+    let gate = Gate::spawn(&node, 1_024);
+    let mut inbound = connect(&node, &peer);
+    inbound.bind(BINDING, &bind(&node, &gate.actor), 1 << 20);
+    // Sent before time began, or no time ago; of use for as long as can be, for ever, or no time.
+    for (number, times) in (0..).zip([[u64::MAX; 2], [u64::MAX, 0], [0, u64::MAX], [0, 0], [0, 1]])
+    {
+        receive_with(&mut inbound, SENT, &times, [number]);
+    }
+    advance(Duration::from_hours(24 * 365)).await;
+    let actor = gate.actor.clone();
+    assert_eq!(gate.rest().await, [1, 2, 3]);
+    assert_eq!(ended(&actor).await, StopReason::Stopped);
+    assert_eq!(peer.credit(), (3, 2));
 }
 
 /// Once a queue that the actor had in its hands took frames in although the actor was stopping: a

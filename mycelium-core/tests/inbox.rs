@@ -17,8 +17,8 @@ use std::{
 
 use allocation_counter::measure;
 use mycelium_core::{
-    Actor, ActorRef, ActorResult, AskError, Context, DeadLetterNotice, Inbox, Node, ReplyTo,
-    SendError, SpawnOptions, StopReason, Terminated,
+    Actor, ActorRef, ActorResult, AskError, Context, DeadLetterNotice, DeadLetterReason, Inbox,
+    Node, ReplyTo, SendError, SpawnOptions, StopReason, Terminated,
 };
 use mycelium_wire::Shared;
 use tokio::sync::oneshot;
@@ -237,7 +237,8 @@ async fn a_kill_leaves_dead_letters() {
         panic!("no dead letter")
     };
     assert_eq!((letter.target, letter.count), (actor.id(), 2));
-    assert_eq!(letter.reason, StopReason::Killed);
+    let killed = DeadLetterReason::ActorEnded(StopReason::Killed);
+    assert_eq!(letter.reason, killed);
     assert_eq!(letter.message_type, "u32");
 }
 

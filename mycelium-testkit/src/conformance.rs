@@ -13,6 +13,7 @@ mod asks;
 mod backpressure;
 mod counts;
 mod endings;
+mod expiry;
 mod forwarding;
 mod limits;
 mod names;
@@ -182,6 +183,10 @@ suite! {
     counts {
         every_accepted_message_is_handled_or_a_dead_letter,
         no_message_is_both_handled_and_given_back,
+    }
+    expiry {
+        what_has_expired_is_refused_and_counted,
+        what_finds_no_room_while_it_is_of_use_comes_back,
     }
     names {
         a_name_that_nobody_has_is_not_found,

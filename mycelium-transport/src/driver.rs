@@ -212,8 +212,9 @@ fn handle(
         Event::LongMessage {
             binding,
             sequence,
+            extensions,
             archive,
-        } => inbound.long_message(binding, sequence, archive),
+        } => inbound.long_message(binding, sequence, extensions, archive),
         Event::Credit { binding, credit } => link.credited(generation, binding, credit)?,
         Event::Bind { binding, bind } => {
             inbound.bind(binding, &bind, link.message_limit_bytes());

@@ -18,8 +18,8 @@ use std::{
 };
 
 use mycelium_core::{
-    EncodePorts, Inbound, InboundBinding, Link, LinkEvent, LinkKind, LinkRefusal, Node, PendingAsk,
-    Remote,
+    EncodePorts, Inbound, InboundBinding, Link, LinkEvent, LinkKind, LinkRefusal, Node, PeerClock,
+    PendingAsk, Remote,
 };
 use mycelium_wire::{
     BindingId, CloseReason, Credit, EndReason, EndedBinding, Limits, NodeId, Resolved, SendHalf,
@@ -42,6 +42,7 @@ pub(crate) struct PeerLink {
     is_tcp: AtomicBool,
     /// How often one of the two nodes was declared down before.
     epoch: u32,
+    clock: PeerClock,
     limits: Limits,
     /// Whether the peer was heard since the liveness thread looked last.
     was_heard: AtomicBool,
@@ -59,6 +60,7 @@ impl PeerLink {
         peer: NodeId,
         epoch: u32,
         kind: LinkKind,
+        clock: PeerClock,
         limits: Limits,
     ) -> Arc<Self> {
         Arc::new_cyclic(|me: &Weak<Self>| {
@@ -69,6 +71,7 @@ impl PeerLink {
                 peer,
                 is_tcp: AtomicBool::new(kind == LinkKind::Tcp),
                 epoch,
+                clock,
                 limits,
                 was_heard: AtomicBool::new(true),
                 outbound: Mutex::new(Outbound::new(ports)),

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use mycelium_core::{Link, LinkEvent, LinkKind, Node};
+use mycelium_core::{Link, LinkEvent, LinkKind, Node, PeerClock};
 use mycelium_wire::{CloseReason, Hello, Limits, NodeId, NodeName};
 use rustix::process::{geteuid, getpid};
 use tokio::{select, time};
@@ -148,9 +148,12 @@ impl Peers {
 
     /// The peer's Unix socket, where the pair may have a link over Unix.
     pub(crate) fn unix_socket_of(&self, hello: &Hello) -> Option<PathBuf> {
-        let is_of_this_host = hello.boot_id == self.boot_id && self.boot_id != 0;
         let is_ours = hello.uid == geteuid().as_raw();
-        if !self.has_unix || self.transport != Transport::Auto || !is_of_this_host || !is_ours {
+        if !self.has_unix
+            || self.transport != Transport::Auto
+            || !self.is_of_this_host(hello)
+            || !is_ours
+        {
             return None;
         }
         hello
@@ -160,6 +163,11 @@ impl Peers {
                 Ok(PeerAddr::Unix(socket)) => Some(socket),
                 _ => None,
             })
+    }
+
+    /// Whether a peer says that it runs on this host.
+    fn is_of_this_host(&self, hello: &Hello) -> bool {
+        hello.boot_id == self.boot_id && self.boot_id != 0
     }
 
     /// The link to this life of a peer.
@@ -300,7 +308,12 @@ impl Peers {
             message_bytes,
             ..self.limits
         };
-        PeerLink::new(&self.node, hello.node.clone(), epoch, kind, limits)
+        let clock = if self.is_of_this_host(hello) {
+            PeerClock::Ours
+        } else {
+            PeerClock::Another
+        };
+        PeerLink::new(&self.node, hello.node.clone(), epoch, kind, clock, limits)
     }
 
     /// Declares the peer down unless it comes back in time; at once where it is known to be gone.

@@ -19,7 +19,7 @@ use mycelium_macros::message;
 use mycelium_registry::Registry;
 use mycelium_transport::Transport;
 use mycelium_wire::{
-    CloseReason, Encoder, ExportKey, Resolved, WireError,
+    CloseReason, Encoder, ExportKey, FrameExtensions, Resolved, WireError,
     rkyv::{ser::allocator::Arena, util::AlignedVec},
 };
 use tokio::{
@@ -442,10 +442,12 @@ async fn a_port_is_encoded_once(transport: Transport) {
     let described = link.resolve("answers").await.expect("it is up");
     let described = described.expect("it is registered");
     let remote = Arc::clone(&link).attach(described).expect("it is up");
-    let twice = link.try_send(&remote, Purpose::Tell, &mut |encoder: &mut Encoder<'_>| {
+    let mut encode = |encoder: &mut Encoder<'_>| {
         encoder.encode(&message)?;
         encoder.encode(&message)
-    });
+    };
+    let nothing = FrameExtensions::default();
+    let twice = link.try_send(&remote, Purpose::Tell, nothing, &mut encode);
     let Err(LinkRefusal::Wire(WireError::Port(why))) = twice else {
         panic!("{twice:?}");
     };

@@ -8,8 +8,8 @@ use crate::{
     header::{FRAME_ALIGNMENT_BYTES, HEADER_BYTES},
 };
 
-/// What a message with a payload of this size is charged to its binding's byte window, on both
-/// sides: the bytes its frame occupies.
+/// What a message with a payload of this size, extensions included, is charged to its binding's byte
+/// window, on both sides: the bytes its frame occupies.
 pub const fn frame_bytes(payload_bytes: usize) -> usize {
     HEADER_BYTES + payload_bytes.next_multiple_of(FRAME_ALIGNMENT_BYTES)
 }

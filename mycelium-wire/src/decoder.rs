@@ -11,7 +11,7 @@ use std::{fmt, ops::Range};
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
-    Check, CloseReason, FRAGMENT_BYTES, FrameKind, Header, Limits, aligned,
+    Check, CloseReason, FRAGMENT_BYTES, FrameExtensions, FrameKind, Header, Limits, aligned,
     check::CHECK,
     control::CONTROL_FRAME_BYTES,
     header::{FRAME_ALIGNMENT_BYTES, HEADER_BYTES},
@@ -216,6 +216,13 @@ impl<'a> Frame<'a> {
         &self.header
     }
 
+    /// What comes before the payload, where the header tells of it.
+    pub fn extensions(&self) -> FrameExtensions {
+        let start = self.start + HEADER_BYTES;
+        let bytes = &self.decoder.buffer[start..start + self.header.extension_bytes()];
+        FrameExtensions::read(self.header.flags, bytes)
+    }
+
     /// The payload, where it was read into: 16-aligned if the allocator's buffers are.
     pub fn payload(&self) -> &[u8] {
         &self.decoder.buffer[self.payload_range()]
@@ -233,10 +240,11 @@ impl<'a> Frame<'a> {
     /// or one longer frame, stays in memory until all slices of it are dropped. Where the allocator
     /// put the buffer at another address than a multiple of 16, the payload is copied to one.
     pub fn detach(self) -> Bytes {
-        let payload_bytes = self.payload_range().len();
-        let padding_bytes = self.header.frame_bytes() - HEADER_BYTES - payload_bytes;
+        let Range { start, end } = self.payload_range();
+        let payload_bytes = end - start;
+        let padding_bytes = self.header.frame_bytes() - self.header.length as usize;
         let buffer = &mut self.decoder.buffer;
-        buffer.advance(self.start + HEADER_BYTES);
+        buffer.advance(start);
         let payload = buffer.split_to(payload_bytes);
         buffer.advance(padding_bytes);
         self.decoder.start = 0;
@@ -249,7 +257,8 @@ impl<'a> Frame<'a> {
     }
 
     fn payload_range(&self) -> Range<usize> {
-        self.start + HEADER_BYTES..self.start + self.header.length as usize
+        let before_bytes = HEADER_BYTES + self.header.extension_bytes();
+        self.start + before_bytes..self.start + self.header.length as usize
     }
 }
 

@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use crate::{BindingId, CloseReason, check::CHECK};
+use crate::{
+    BindingId, CloseReason,
+    check::CHECK,
+    frame_extensions::{self, KNOWN_FLAGS},
+};
 
 /// The size of a [`Header`] on the wire.
 ///
@@ -119,6 +123,14 @@ impl FrameKind {
         )
     }
 
+    /// The flags that frames of this kind may have.
+    pub(crate) const fn flags(self) -> u8 {
+        match self {
+            Self::Message => KNOWN_FLAGS,
+            _ => 0,
+        }
+    }
+
     /// Whether frames of this kind ask something or answer it.
     const fn names_request(self) -> bool {
         matches!(
@@ -136,8 +148,7 @@ impl fmt::Display for FrameKind {
 
 /// What stands before every payload.
 ///
-/// Flags and the reserved fields have no meaning yet: they are written as zero and refused when they
-/// are not. Flag `0x01` is kept for a trace context, `0x02` for the time of sending.
+/// The reserved fields have no meaning yet: they are written as zero and refused when they are not.
 ///
 /// # Examples
 ///
@@ -155,10 +166,13 @@ impl fmt::Display for FrameKind {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Bytes of header and payload together, without the padding behind them.
+    /// Bytes of header, extensions and payload together, without the padding behind them.
     pub length: u32,
     /// What the payload is.
     pub kind: FrameKind,
+    /// Which [`FrameExtensions`](crate::FrameExtensions) come before the payload: 1 a trace context, 2 the time
+    /// of sending; 0 in all kinds but `Message`.
+    pub flags: u8,
     /// The binding the frame belongs to; 0 in kinds that belong to none.
     pub binding: BindingId,
     /// A message's number within its binding, wrapping, the first is 1; in `Stop` and `Unbind`
@@ -178,6 +192,7 @@ impl Header {
         Self {
             length: HEADER_LENGTH,
             kind,
+            flags: 0,
             binding: BindingId::from_u32(0),
             sequence: 0,
             request: 0,
@@ -185,19 +200,24 @@ impl Header {
         }
     }
 
-    /// The header for a payload of this size.
+    /// The header for a payload of this size, behind the extensions that its flags tell of.
     ///
     /// # Panics
     ///
-    /// When header and payload together reach 4 GiB.
+    /// When all of it together reaches 4 GiB.
     #[must_use]
     pub fn with_payload(self, payload_bytes: usize) -> Self {
-        let length = u32::try_from(HEADER_BYTES + payload_bytes)
+        let length = u32::try_from(HEADER_BYTES + self.extension_bytes() + payload_bytes)
             .expect("the message limit keeps frames below 4 GiB");
         Self { length, ..self }
     }
 
-    /// The bytes the whole frame occupies: header, payload and padding.
+    /// Bytes between the header and the payload.
+    pub const fn extension_bytes(&self) -> usize {
+        frame_extensions::size_bytes(self.flags)
+    }
+
+    /// The bytes the whole frame occupies: header, extensions, payload and padding.
     pub const fn frame_bytes(&self) -> usize {
         (self.length as usize).next_multiple_of(FRAME_ALIGNMENT_BYTES)
     }
@@ -207,6 +227,7 @@ impl Header {
         let mut bytes = [0; HEADER_BYTES];
         bytes[0..4].copy_from_slice(&self.length.to_le_bytes());
         bytes[4] = self.kind.as_u8();
+        bytes[5] = self.flags;
         bytes[8..12].copy_from_slice(&self.binding.as_u32().to_le_bytes());
         bytes[12..16].copy_from_slice(&self.sequence.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.request.to_le_bytes());
@@ -219,13 +240,15 @@ impl Header {
     /// # Errors
     ///
     /// [`CloseReason::UnknownKind`], and [`CloseReason::Malformed`] for a length below the
-    /// header's own, for a flag or reserved field that is not zero, and for a binding, sequence or
-    /// request in a kind that has none.
+    /// header's own and that of its extensions, for a flag that is not known in its kind, for a
+    /// reserved field that is not zero, and for a binding, sequence or request in a kind that has
+    /// none.
     pub fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Self, CloseReason> {
         let kind = FrameKind::from_u8(bytes[4]).ok_or(CloseReason::UnknownKind(bytes[4]))?;
         let header = Self {
             length: u32_at(bytes, 0),
             kind,
+            flags: bytes[5],
             binding: BindingId::from_u32(u32_at(bytes, 8)),
             sequence: u32_at(bytes, 12),
             request: u64::from(u32_at(bytes, 20)) << 32 | u64::from(u32_at(bytes, 16)),
@@ -241,8 +264,10 @@ impl Header {
         let kind = self.kind;
         if self.length < HEADER_LENGTH {
             Some("the length is below the header's own")
-        } else if bytes[5] != 0 {
-            Some("a flag is set that this version does not know")
+        } else if self.flags & !kind.flags() != 0 {
+            Some("a flag is set that this kind does not know")
+        } else if (self.length as usize) < HEADER_BYTES + self.extension_bytes() {
+            Some("the extensions are longer than the frame")
         } else if bytes[6..8] != [0; 2] || bytes[28..32] != [0; 4] {
             Some("a reserved field is not zero")
         } else if self.binding.as_u32() != 0 && !kind.names_binding() {
@@ -278,7 +303,7 @@ mod tests {
 
     #[test]
     fn fields_that_must_be_zero_are_refused_when_they_are_not() {
-        for at in [5, 6, 7, 16, 23, 28, 31] {
+        for at in [6, 7, 16, 23, 28, 31] {
             let mut bytes = message().encode();
             bytes[at] = 1;
             let refused = Header::decode(&bytes);
@@ -292,6 +317,24 @@ mod tests {
                 ),
                 "byte {at}: {refused:?}"
             );
+        }
+    }
+
+    #[test]
+    fn flags_are_taken_of_messages_that_hold_their_extensions() {
+        let taken = |header: Header| Header::decode(&header.encode()).is_ok();
+        for kind in FrameKind::ALL.iter().copied() {
+            for flags in 0..=u8::MAX {
+                let flagged = Header {
+                    flags,
+                    ..Header::new(kind)
+                };
+                let is_known = flags == 0 || kind == FrameKind::Message && flags <= 3;
+                assert_eq!(taken(flagged.with_payload(0)), is_known, "{kind} {flags}");
+                let mut cut = flagged.with_payload(0);
+                cut.length -= 1;
+                assert!(!taken(cut), "{kind} {flags}");
+            }
         }
     }
 
@@ -325,8 +368,10 @@ mod tests {
             sequence: u32,
             request: u64,
             check: u32,
+            flags: u8,
         ) {
-            let mut header = Header::new(kind).with_payload(payload_bytes);
+            let flags = flags & kind.flags();
+            let mut header = Header { flags, ..Header::new(kind) }.with_payload(payload_bytes);
             header.check = check;
             if kind.names_binding() {
                 header.binding = BindingId::from_u32(binding);

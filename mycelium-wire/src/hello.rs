@@ -135,9 +135,14 @@ pub(crate) fn may_begin_with(bytes: &[u8]) -> bool {
     if let Some(header) = bytes.first_chunk() {
         return Header::decode(header).is_ok();
     }
-    let kind = bytes.get(4).copied();
-    let mut behind = bytes.iter().skip(5).take(3);
-    kind.is_none_or(|kind| FrameKind::from_u8(kind).is_some()) && behind.all(|byte| *byte == 0)
+    let Some(code) = bytes.get(4) else {
+        return true;
+    };
+    let Some(kind) = FrameKind::from_u8(*code) else {
+        return false;
+    };
+    let is_flagged = bytes.get(5).is_some_and(|flags| flags & !kind.flags() != 0);
+    !is_flagged && bytes.iter().skip(6).take(2).all(|byte| *byte == 0)
 }
 
 /// The refusal of a peer that speaks something else, naming what it may be.

@@ -21,6 +21,7 @@ mod encode;
 mod end_reason;
 mod error;
 mod fingerprint;
+mod frame_extensions;
 mod header;
 mod hello;
 mod id;
@@ -49,6 +50,7 @@ pub use crate::{
     end_reason::EndReason,
     error::WireError,
     fingerprint::Fingerprint,
+    frame_extensions::{FrameExtensions, SendTime, TraceContext},
     header::{FRAME_ALIGNMENT_BYTES, FrameKind, HEADER_BYTES, Header},
     hello::{Hello, PROTOCOL_VERSION},
     id::{ActorId, BindingId, ExportKey, InvalidNodeName, NodeId, NodeName},

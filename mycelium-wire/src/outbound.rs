@@ -32,12 +32,12 @@ impl OutboundBuffer {
         self.committed_bytes
     }
 
-    /// Bytes of the unfinished frame's payload.
-    pub(crate) fn payload_bytes(&self) -> usize {
+    /// Bytes of the unfinished frame behind its header: extensions and payload.
+    pub(crate) fn body_bytes(&self) -> usize {
         self.bytes.len() - self.committed_bytes - HEADER_BYTES
     }
 
-    /// Leaves room for a header; the payload is to be appended.
+    /// Leaves room for a header; extensions and the payload are to be appended.
     pub(crate) fn begin(&mut self) -> &mut AlignedVec<16> {
         self.bytes.resize(self.committed_bytes, 0);
         self.bytes.extend_from_slice(&[0; HEADER_BYTES]);
@@ -48,7 +48,7 @@ impl OutboundBuffer {
     /// appended.
     pub(crate) fn commit(&mut self, header: Header) {
         let start = self.committed_bytes;
-        let header = header.with_payload(self.payload_bytes());
+        let header = self.measured(header);
         self.bytes.resize(start + header.frame_bytes(), 0);
         let frame = &mut self.bytes[start..start + header.length as usize];
         frame[..HEADER_BYTES].copy_from_slice(&header.encode());
@@ -61,10 +61,15 @@ impl OutboundBuffer {
     /// its own.
     pub(crate) fn cut_long(&mut self, header: Header) -> AlignedVec<16> {
         let start = self.committed_bytes;
-        let header = header.with_payload(self.payload_bytes());
+        let header = self.measured(header);
         self.bytes.resize(start + header.frame_bytes(), 0);
         self.bytes[start..start + HEADER_BYTES].copy_from_slice(&header.encode());
         self.cut(start)
+    }
+
+    /// The header with the length of what was appended.
+    fn measured(&self, header: Header) -> Header {
+        header.with_payload(self.body_bytes() - header.extension_bytes())
     }
 
     /// Takes out the whole frames from there on.

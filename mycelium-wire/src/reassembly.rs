@@ -4,9 +4,8 @@ use bytes::{Buf, Bytes};
 use rkyv::util::AlignedVec;
 
 use crate::{
-    BindingId, CloseReason, FrameKind, Header, Limits,
-    bulk::LANES,
-    header::{HEADER_BYTES, HEADER_LENGTH},
+    BindingId, CloseReason, FrameExtensions, FrameKind, Header, Limits, bulk::LANES,
+    header::HEADER_BYTES,
 };
 
 /// The frames of one direction that have not arrived whole; at most [`LANES`] of them, each no
@@ -25,6 +24,7 @@ pub(crate) enum LongFrame {
     Message {
         binding: BindingId,
         sequence: u32,
+        extensions: FrameExtensions,
         archive: Bytes,
     },
     Reply {
@@ -68,7 +68,8 @@ impl Partial {
         if !matches!(header.kind, FrameKind::Message | FrameKind::Reply) {
             return Err(malformed("only messages and replies come in fragments"));
         }
-        let limit = limits.message_bytes.saturating_add(HEADER_LENGTH);
+        let before = header.with_payload(0).length;
+        let limit = limits.message_bytes.saturating_add(before);
         let length = header.length;
         if length > limit {
             return Err(CloseReason::FrameTooLarge { length, limit });
@@ -100,6 +101,7 @@ impl Partial {
         let mut archive = Bytes::from_owner(bytes);
         archive.truncate(header.length as usize);
         archive.advance(HEADER_BYTES);
+        let extensions = archive.split_to(header.extension_bytes());
         match header.kind {
             FrameKind::Reply => LongFrame::Reply {
                 request: header.request,
@@ -108,6 +110,7 @@ impl Partial {
             _ => LongFrame::Message {
                 binding: header.binding,
                 sequence: header.sequence,
+                extensions: FrameExtensions::read(header.flags, &extensions),
                 archive,
             },
         }

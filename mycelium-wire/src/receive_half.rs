@@ -5,8 +5,8 @@ use std::fmt;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    Bind, BindingId, Check, CloseReason, Credit, EndReason, Frame, FrameDecoder, FrameKind, Header,
-    Hello, Limits, ReplyFailure, Resolved, Window,
+    Bind, BindingId, Check, CloseReason, Credit, EndReason, Frame, FrameDecoder, FrameExtensions,
+    FrameKind, Header, Hello, Limits, ReplyFailure, Resolved, Window,
     control::Reader,
     hello::{self, not_mycelium},
     reassembly::{LongFrame, Reassembly},
@@ -53,6 +53,8 @@ pub enum Event<'a> {
         binding: BindingId,
         /// The message's number.
         sequence: u32,
+        /// What came before its archive.
+        extensions: FrameExtensions,
         /// Its archive, 16-aligned, not yet validated.
         archive: Bytes,
     },
@@ -320,12 +322,14 @@ impl Session {
             Some(LongFrame::Message {
                 binding,
                 sequence,
+                extensions,
                 archive,
             }) => {
                 self.advance(binding, sequence)?;
                 Event::LongMessage {
                     binding,
                     sequence,
+                    extensions,
                     archive,
                 }
             }

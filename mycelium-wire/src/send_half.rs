@@ -6,8 +6,8 @@ use rkyv::{ser::allocator::Arena, util::AlignedVec};
 
 use crate::{
     Bind, BindingId, Check, CloseReason, Credit, CreditWindow, Encoder, EndReason, FRAGMENT_BYTES,
-    FrameKind, Header, Hello, Limits, ReplyFailure, Resolved, TEXT_LIMIT_BYTES, Totals, Window,
-    WireError,
+    FrameExtensions, FrameKind, Header, Hello, Limits, ReplyFailure, Resolved, TEXT_LIMIT_BYTES,
+    Totals, Window, WireError,
     bulk::{Bulk, Sender},
     frame_bytes,
     header::HEADER_LENGTH,
@@ -71,8 +71,8 @@ impl SendHalf {
 
     /// Limits messages and replies to the smaller of our own limit and `bytes`, the peer's.
     pub fn set_message_limit(&mut self, bytes: u32) {
-        // A frame's length is a u32 and counts the header.
-        const MOST: u32 = u32::MAX - 2 * HEADER_LENGTH;
+        // A frame's length is a u32 and counts the header and, no longer than one, the extensions.
+        const MOST: u32 = u32::MAX - 3 * HEADER_LENGTH;
         self.message_limit_bytes = bytes.min(self.limits.message_bytes).min(MOST);
     }
 
@@ -176,6 +176,21 @@ impl SendHalf {
         ports: &mut dyn Any,
         encode: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), WireError>,
     ) -> Result<(), SendRefused> {
+        self.send_with(binding, FrameExtensions::default(), ports, encode)
+    }
+
+    /// As [`send`](Self::send), with extensions before the payload; the window is charged for them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    pub fn send_with(
+        &mut self,
+        binding: BindingId,
+        extensions: FrameExtensions,
+        ports: &mut dyn Any,
+        encode: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), WireError>,
+    ) -> Result<(), SendRefused> {
         let bound = self
             .bindings
             .get_mut(binding.index())
@@ -184,13 +199,14 @@ impl SendHalf {
             .ok_or(SendRefused::NoCredit)?;
         let limit_bytes = self.message_limit_bytes as usize;
         let buffer = self.outbound.begin();
+        extensions.write(buffer);
         encode(&mut Encoder::new(
             buffer,
             &mut self.arena,
             ports,
             limit_bytes,
         ))?;
-        let charge = frame_bytes(self.outbound.payload_bytes());
+        let charge = frame_bytes(self.outbound.body_bytes());
         if !bound.window.has_room(charge) {
             return Err(SendRefused::NoCredit);
         }
@@ -198,6 +214,7 @@ impl SendHalf {
         let header = Header {
             binding,
             sequence: bound.window.last_sequence(),
+            flags: extensions.flags(),
             ..Header::new(FrameKind::Message)
         };
         self.commit(Sender::Binding(binding), header);
@@ -336,7 +353,7 @@ impl SendHalf {
             ports,
             limit_bytes,
         ))?;
-        if frame_bytes(self.outbound.payload_bytes()) > FRAGMENT_BYTES {
+        if frame_bytes(self.outbound.body_bytes()) > FRAGMENT_BYTES {
             let header = request_header(FrameKind::Reply, request);
             self.commit(Sender::Answers, header);
         } else {
@@ -480,7 +497,7 @@ impl SendHalf {
 
     /// Finishes a frame that must not pass those before it of its sender.
     fn commit(&mut self, of: Sender, header: Header) {
-        if frame_bytes(self.outbound.payload_bytes()) > FRAGMENT_BYTES {
+        if frame_bytes(self.outbound.body_bytes()) > FRAGMENT_BYTES {
             let frame = self.outbound.cut_long(header);
             return self.bulk.push_long(of, frame);
         }

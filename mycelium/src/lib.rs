@@ -74,11 +74,11 @@
 #[doc(inline)]
 pub use mycelium_core::{
     Actor, ActorError, ActorRef, ActorResult, Archived, Ask, AskError, Attachment, Bounds, Context,
-    DeadLetter, DeadLetterCounts, DeadLetterNotice, DeadLetters, Inbox, Link, LinkEvent,
-    LinkEvents, LinkKind, LinkNotice, LinkRefusal, LinkState, LinkStats, LocalRef, Message, Node,
-    NodeBuilder, NodeStats, RemoteRef, ReplyTo, SendError, SendFuture, ShutdownTimeout,
-    SpawnOptions, StartError, StopReason, Terminated, Timer, TooManyExports, TooMuchWork,
-    WatchError,
+    DeadLetter, DeadLetterCounts, DeadLetterNotice, DeadLetterReason, DeadLetters, Inbox, Link,
+    LinkEvent, LinkEvents, LinkKind, LinkNotice, LinkRefusal, LinkState, LinkStats, LocalRef,
+    Message, Node, NodeBuilder, NodeStats, Outgoing, RemoteRef, ReplyTo, SendError, SendFuture,
+    SendOptions, ShutdownTimeout, SpawnOptions, StartError, StopReason, Terminated, Timer,
+    TooManyExports, TooMuchWork, WatchError,
 };
 #[doc(inline)]
 pub use mycelium_macros::message;
@@ -93,7 +93,7 @@ pub use mycelium_transport::{
 pub use mycelium_wire as wire;
 #[doc(inline)]
 pub use mycelium_wire::{
-    ActorId, InvalidNodeName, NodeId, NodeName, Payload, Shared, Wire, WireError,
+    ActorId, InvalidNodeName, NodeId, NodeName, Payload, Shared, TraceContext, Wire, WireError,
 };
 
 #[cfg(feature = "testing")]
@@ -138,10 +138,10 @@ pub mod __private {
 pub mod prelude {
     pub use crate::{
         Actor, ActorError, ActorRef, ActorResult, Archived, AskError, Attachment, BuildTransport,
-        Context, DeadLetter, DeadLetterNotice, Inbox, Message, Node, Payload, PeerAddr,
-        RegisterError, Registry, ReplyTo, ResolveError, SendError, Shared, ShutdownTimeout,
-        SpawnOptions, StartError, StopReason, Terminated, Timer, TlsConfig, Transport,
-        TransportNode, WatchError, Wire, message,
+        Context, DeadLetter, DeadLetterNotice, DeadLetterReason, Inbox, Message, Node, Payload,
+        PeerAddr, RegisterError, Registry, ReplyTo, ResolveError, SendError, SendOptions, Shared,
+        ShutdownTimeout, SpawnOptions, StartError, StopReason, Terminated, Timer, TlsConfig,
+        TraceContext, Transport, TransportNode, WatchError, Wire, message,
     };
 }
 

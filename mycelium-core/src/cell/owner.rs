@@ -14,13 +14,16 @@ use std::{
     task::{Context as TaskContext, Poll, ready},
 };
 
+use mycelium_wire::TraceContext;
+use tracing::Span;
+
 use super::{
     Cell, Front,
     phase::{Entry, Release},
 };
 use crate::{
     Actor, ActorError, ActorResult, Archived, Context, Message, Node, StopReason, Terminated,
-    mailbox::{Delivery, Intake},
+    mailbox::{Delivery, Intake, entry::Sending},
     wait_cycle,
     watchdog::{self, Beat},
 };
@@ -98,6 +101,8 @@ pub(crate) struct Owned<A: Actor, F> {
     step: fn(Box<Body<A>>, Item<A::Message>) -> F,
     intake: Intake<A::Message>,
     has_started: bool,
+    /// What the current step runs inside of, where its message belongs to a trace.
+    span: Option<Span>,
     /// Why the actor ends once `stopped` has run.
     ending: Option<StopReason>,
 }
@@ -114,6 +119,7 @@ where
             step,
             intake: Intake::new(),
             has_started: false,
+            span: None,
             ending: None,
         }
     }
@@ -127,19 +133,26 @@ where
     fn start_next(&mut self, front: &Front<A::Message>) -> Option<Turn> {
         if !self.has_started {
             self.has_started = true;
-            self.start(Item::Started);
+            self.start(Item::Started, Sending::default());
             return None;
         }
         // Read before the mailbox: a stop that comes later waits for the messages before it.
         let is_stopping = front.phase.is_stopping();
-        let item = match self.intake.next(&front.mailbox) {
-            Some(Delivery::Moved(message)) => Item::Message(message),
-            Some(Delivery::Arrived(message)) => Item::Archived(message),
-            Some(Delivery::Ended(notice)) => Item::Terminated(notice),
+        let delivery = self.intake.next(&front.mailbox);
+        if let expired @ 1.. = self.intake.take_expired() {
+            let node = self.at_rest().context.node();
+            node.expired::<A::Message>(front.id, expired);
+        }
+        let sending = self.intake.sending();
+        match delivery {
+            Some(Delivery::Moved(message)) => self.start(Item::Message(message), sending),
+            Some(Delivery::Arrived(message)) => self.start(Item::Archived(message), sending),
+            Some(Delivery::Ended(notice)) => {
+                self.start(Item::Terminated(notice), Sending::default());
+            }
             None if is_stopping => return self.start_stopped(front, StopReason::Stopped),
             None => return Some(Turn::Idle),
-        };
-        self.start(item);
+        }
         None
     }
 
@@ -152,21 +165,35 @@ where
         }
         front.close();
         self.ending = Some(reason.clone());
-        self.start(Item::Stopped(reason));
+        self.start(Item::Stopped(reason), Sending::default());
         None
     }
 
-    fn start(&mut self, item: Item<A::Message>) {
-        let body = self.body.take().expect("the body is at rest between steps");
+    /// The actor, between two steps.
+    fn at_rest(&self) -> &Body<A> {
+        self.body
+            .as_ref()
+            .expect("the body is at rest between steps")
+    }
+
+    fn start(&mut self, item: Item<A::Message>, sending: Sending) {
+        let mut body = self.body.take().expect("the body is at rest between steps");
+        body.context.sending = sending;
+        self.span = sending.trace.map(span_of);
         self.running.as_mut().set(Some((self.step)(body, item)));
     }
 
     /// Polls the current step; the actor is lost with it when it panics.
     fn poll_step(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<ActorResult, StopReason>> {
         let running = self.running.as_mut();
+        let inside = self.span.as_ref().map(Span::enter);
         let polled = catch_unwind(AssertUnwindSafe(|| {
             running.as_pin_mut().expect("a step is running").poll(cx)
         }));
+        drop(inside);
+        if !matches!(polled, Ok(Poll::Pending)) {
+            self.span = None;
+        }
         match polled {
             Ok(poll) => {
                 let (body, result) = ready!(poll);
@@ -223,9 +250,23 @@ where
     fn discard(&mut self, front: &Front<A::Message>) -> usize {
         // These drops run code of the user's; a panic in one must not keep the others.
         contain(|| self.running.as_mut().set(None));
+        self.span = None;
         contain(|| self.body = None);
         self.intake.discard(&front.mailbox)
     }
+}
+
+/// The span of a handler whose message belongs to a trace. It has no parent: the message may come
+/// from anywhere, and its sender's span be over.
+#[cold]
+fn span_of(trace: TraceContext) -> Span {
+    let TraceContext { trace_id, span_id } = trace;
+    tracing::debug_span!(
+        parent: None,
+        "message",
+        trace_id = format_args!("{trace_id:016x}"),
+        span_id = format_args!("{span_id:016x}"),
+    )
 }
 
 /// The task that owns an actor: it alone starts handlers and tears the actor down.

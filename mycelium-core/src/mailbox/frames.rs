@@ -16,6 +16,7 @@ use mycelium_wire::{CloseReason, Codec, Credit, EndReason, Window, WireError};
 
 use super::{
     Closed,
+    entry::{Beside, Fate, Sending},
     ledger::{Due, Epoch, Ledgers, Report, Taken},
     local::Found,
 };
@@ -41,7 +42,18 @@ pub(crate) struct QueuedFrame {
     pub(crate) charged_bytes: u32,
     /// Its number within its binding.
     pub(crate) sequence: u32,
+    /// What came along with it.
+    pub(crate) beside: Beside,
     pub(crate) origin: Arc<Origin>,
+}
+
+/// What a frame whose turn has come holds.
+pub(super) enum Admitted<M> {
+    Message(Archived<M>, Sending),
+    /// A message whose time has passed.
+    Expired,
+    /// A message that was cancelled, or that is not what its binding announced.
+    Nothing,
 }
 
 /// Where frames of one binding came from.
@@ -160,9 +172,9 @@ impl<M: Send + 'static> FrameQueue<M> {
         self.shared.lock().frames.is_empty()
     }
 
-    /// The message in a frame, validated; `None` for one that was cancelled, and for one that is not
-    /// what the binding announced, which closes its link and never reaches the actor.
-    pub(super) fn admit(&self, frame: QueuedFrame, taken: &mut Taken) -> Option<Archived<M>> {
+    /// The message in a frame, validated. One that is not what the binding announced closes its link
+    /// and never reaches the actor.
+    pub(super) fn admit(&self, frame: QueuedFrame, taken: &mut Taken) -> Admitted<M> {
         if taken.epoch != frame.origin.epoch {
             self.settle(taken);
             taken.epoch = frame.origin.epoch;
@@ -170,18 +182,25 @@ impl<M: Send + 'static> FrameQueue<M> {
         taken.bytes += u64::from(frame.charged_bytes);
         if self.is_cancelled(&frame) {
             taken.refused += 1;
-            return None;
+            return Admitted::Nothing;
         }
         let codec = self.codec_of(&frame);
-        match (codec.validate)(&frame.payload) {
-            Ok(()) => {
+        if let Err(error) = (codec.validate)(&frame.payload) {
+            taken.refused += 1;
+            self.fail_link(frame.origin.epoch, &error);
+            return Admitted::Nothing;
+        }
+        match frame.beside.fate() {
+            Fate::Due(sending) => {
                 taken.confirmed += 1;
-                Some(Archived::validated(frame.payload, codec, frame.origin))
+                let message = Archived::validated(frame.payload, codec, frame.origin);
+                Admitted::Message(message, sending)
             }
-            Err(error) => {
+            // No ask of this process comes by a link.
+            Fate::Expired | Fate::Abandoned => {
                 taken.refused += 1;
-                self.fail_link(frame.origin.epoch, &error);
-                None
+                self.drop_message(&frame);
+                Admitted::Expired
             }
         }
     }
@@ -267,7 +286,7 @@ impl<M: Send + 'static> FrameQueue<M> {
         std::mem::take(&mut shared.frames)
     }
 
-    /// Discards frames. Each is decoded to be dropped: a reply port in it tells its asker.
+    /// Discards frames.
     ///
     /// Their credit waits for the word that the actor is gone: senders that wait for room would
     /// otherwise have another message accepted that nobody will handle.
@@ -275,8 +294,7 @@ impl<M: Send + 'static> FrameQueue<M> {
         for frame in frames.drain(..) {
             let epoch = frame.origin.epoch;
             let bytes = u64::from(frame.charged_bytes);
-            let codec = self.codec_of(&frame);
-            contain(|| drop((codec.decode)(&frame.payload, &frame.origin.ports)));
+            self.drop_message(&frame);
             self.book(
                 Taken {
                     epoch,
@@ -287,6 +305,12 @@ impl<M: Send + 'static> FrameQueue<M> {
                 Report::OnceEnded,
             );
         }
+    }
+
+    /// Decodes a message to drop it: a reply port in it tells its asker.
+    fn drop_message(&self, frame: &QueuedFrame) {
+        let codec = self.codec_of(frame);
+        contain(|| drop((codec.decode)(&frame.payload, &frame.origin.ports)));
     }
 
     /// Adds to the ledger and tells the peer what is due.
@@ -442,6 +466,10 @@ impl<M: Send + 'static> InboundQueue for FrameQueue<M> {
         if let Some(due) = ledgers.heartbeat(epoch) {
             tell(&due);
         }
+    }
+
+    fn measures_age(&self) -> bool {
+        self.cell.front.measures_age
     }
 
     fn bounds(&self) -> Bounds {

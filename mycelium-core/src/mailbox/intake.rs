@@ -1,11 +1,11 @@
 //! [`Intake`]: the batches of messages an actor has at hand, served in turn.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, mem, sync::Arc};
 
 use super::{
     Mailbox,
-    entry::Entry,
-    frames::{FrameQueue, QueuedFrame},
+    entry::{Entry, Fate, Sending},
+    frames::{Admitted, FrameQueue, QueuedFrame},
     ledger::Taken,
 };
 use crate::{Archived, Terminated, cell::owner::contain};
@@ -28,6 +28,10 @@ pub(crate) struct Intake<M> {
     turn: usize,
     /// Empty batches with their capacity, for queues that become active.
     spare: Vec<VecDeque<QueuedFrame>>,
+    /// How the message that was taken last was sent.
+    sending: Sending,
+    /// Messages whose time had passed, and of which nobody has been told yet.
+    expired: usize,
 }
 
 /// A frame queue in its turn, with the batch taken from it.
@@ -44,6 +48,8 @@ impl<M: Send + 'static> Intake<M> {
             active: Vec::new(),
             turn: 0,
             spare: Vec::new(),
+            sending: Sending::default(),
+            expired: 0,
         }
     }
 
@@ -55,8 +61,13 @@ impl<M: Send + 'static> Intake<M> {
             }
             if let Some(entry) = self.local.pop_front() {
                 mailbox.local.take();
-                if !entry.is_abandoned() {
-                    return Some(Delivery::Moved(entry.message));
+                match entry.beside.fate() {
+                    Fate::Due(sending) => {
+                        self.sending = sending;
+                        return Some(Delivery::Moved(entry.message));
+                    }
+                    Fate::Abandoned => {}
+                    Fate::Expired => self.expired += 1,
                 }
                 contain(|| drop(entry));
                 // A notice may come right after it.
@@ -69,6 +80,16 @@ impl<M: Send + 'static> Intake<M> {
                 return None;
             }
         }
+    }
+
+    /// How the message that was taken last was sent.
+    pub(crate) fn sending(&self) -> Sending {
+        self.sending
+    }
+
+    /// How many messages were not given on since the last call, because their time had passed.
+    pub(crate) fn take_expired(&mut self) -> usize {
+        mem::take(&mut self.expired)
     }
 
     /// Tells the senders what was taken, because the actor is about to wait: all of it where
@@ -120,8 +141,13 @@ impl<M: Send + 'static> Intake<M> {
                     break;
                 };
                 mailbox.frames.take();
-                if let Some(message) = active.queue.admit(frame, &mut active.taken) {
-                    return Some(Delivery::Arrived(message));
+                match active.queue.admit(frame, &mut active.taken) {
+                    Admitted::Message(message, sending) => {
+                        self.sending = sending;
+                        return Some(Delivery::Arrived(message));
+                    }
+                    Admitted::Expired => self.expired += 1,
+                    Admitted::Nothing => {}
                 }
             }
             active.queue.settle(&mut active.taken);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{ActorRef, Message, cell::Front, mailbox::entry::Asking};
+use crate::{ActorRef, Message, cell::Front, mailbox::entry::Companion};
 
 /// The wait of a send or an ask: nothing.
 pub(crate) struct Wait;
@@ -38,7 +38,7 @@ impl Wait {
     pub(crate) fn for_answer<M: Message>(
         &mut self,
         _: &ActorRef<M>,
-        _: impl FnOnce() -> Arc<dyn Asking>,
+        _: impl FnOnce() -> Arc<dyn Companion>,
     ) {
     }
 

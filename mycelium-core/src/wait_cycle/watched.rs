@@ -16,7 +16,7 @@ use std::{
 
 use mycelium_wire::ActorId;
 
-use crate::{ActorRef, LocalRef, Message, cell::Front, mailbox::entry::Asking, sync::Mutex};
+use crate::{ActorRef, LocalRef, Message, cell::Front, mailbox::entry::Companion, sync::Mutex};
 
 /// Made with the first edge. Taken before the locks of mailboxes and of reply slots.
 static WAITS: Mutex<Option<Waits>> = Mutex::new(None);
@@ -123,7 +123,7 @@ impl Wait {
     pub(crate) fn for_answer<M: Message>(
         &mut self,
         to: &ActorRef<M>,
-        slot: impl FnOnce() -> Arc<dyn Asking>,
+        slot: impl FnOnce() -> Arc<dyn Companion>,
     ) {
         self.begin(Verb::Asks, to, |_| {
             let slot = slot();

@@ -64,7 +64,8 @@ async fn letters(letters: &mut DeadLetters, of: &ActorRef<Tick>, reason: &StopRe
     loop {
         match letters.next().await {
             Some(DeadLetterNotice::Letter(letter)) if letter.target == of.id() => {
-                assert_eq!(letter.reason, *reason);
+                let reason = DeadLetterReason::ActorEnded(reason.clone());
+                assert_eq!(letter.reason, reason);
                 assert!(letter.message_type.ends_with("Tick"));
                 return letter.count;
             }

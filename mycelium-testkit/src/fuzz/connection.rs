@@ -138,6 +138,9 @@ impl Pair {
         if options & 4 != 0 {
             header.length = u32::from_le_bytes(script.array());
         }
+        if options & 16 != 0 {
+            header.flags = script.byte();
+        }
         let mut frame = [&header.encode(), payload].concat();
         if options & 8 != 0 {
             let at = script.below(frame.len());

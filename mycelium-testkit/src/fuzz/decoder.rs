@@ -73,9 +73,10 @@ impl Decoded {
             let header = *frame.header();
             let raw = stream.bytes[self.bytes..].first_chunk();
             assert_eq!(raw.map(Header::decode), Some(Ok(header)));
-            let at = self.bytes + HEADER_BYTES;
+            let at = self.bytes + HEADER_BYTES + header.extension_bytes();
             let end = self.bytes + header.length as usize;
             assert_eq!(stream.bytes[at..end], *frame.payload());
+            let _any_numbers = frame.extensions();
             if stream.options & DETACH != 0 && self.frames % 2 == 1 {
                 held.push((at, frame.detach()));
             }

@@ -32,6 +32,7 @@ fn from_fields(bytes: &[u8]) -> Option<Header> {
         sequence: u32::from_le_bytes(script.array()),
         request: u64::from_le_bytes(script.array()),
         check: u32::from_le_bytes(script.array()),
+        flags: script.byte(),
     })
 }
 

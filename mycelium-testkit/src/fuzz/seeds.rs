@@ -4,8 +4,9 @@ use std::iter;
 
 use fastrand::Rng;
 use mycelium::wire::{
-    ActorId, Bind, BindingId, Check, CloseReason, Credit, EndReason, ExportKey, FRAGMENT_BYTES,
-    FrameKind, Header, Limits, ReplyFailure, Resolved, SendHalf, Window, rkyv::util::AlignedVec,
+    ActorId, Bind, BindingId, Check, CloseReason, Credit, Encoder, EndReason, ExportKey,
+    FRAGMENT_BYTES, FrameExtensions, FrameKind, Header, Limits, ReplyFailure, Resolved, SendHalf,
+    SendTime, TraceContext, Window, rkyv::util::AlignedVec,
 };
 
 use crate::fuzz::{handshake, message, wire_types};
@@ -31,12 +32,12 @@ pub fn seeds() -> Vec<Seed> {
             bytes,
         });
     };
-    for (name, bytes) in frames(Check::None) {
+    for (name, bytes) in frames(Check::None).chain(extended(Check::None)) {
         add("header", &name, bytes[..32].to_vec());
     }
     add("header", "claims-4-gib", claim().to_vec());
     for (name, options, check) in STREAMS {
-        for (kind, frame) in frames(check) {
+        for (kind, frame) in frames(check).chain(extended(check)) {
             add(
                 "decoder",
                 &format!("{kind}-{name}"),
@@ -82,6 +83,57 @@ fn claim() -> [u8; 32] {
         ..Header::new(FrameKind::Message)
     };
     header.encode()
+}
+
+const TRACE: TraceContext = TraceContext {
+    trace_id: 5,
+    span_id: 6,
+};
+
+const SENT: SendTime = SendTime {
+    sent_ns: 1_000_000,
+    ttl_ns: 2_000_000,
+};
+
+/// What messages may carry.
+const EXTENDED: [(&str, FrameExtensions); 3] = [
+    (
+        "message-traced",
+        FrameExtensions {
+            trace: Some(TRACE),
+            sent: None,
+        },
+    ),
+    (
+        "message-timed",
+        FrameExtensions {
+            trace: None,
+            sent: Some(SENT),
+        },
+    ),
+    (
+        "message-extended",
+        FrameExtensions {
+            trace: Some(TRACE),
+            sent: Some(SENT),
+        },
+    ),
+];
+
+/// Messages with extensions.
+fn extended(check: Check) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let mut half = SendHalf::new(Limits::default(), check);
+    let id = BindingId::from_u32(3);
+    let mut buffer = AlignedVec::new();
+    half.bind(id, &bind(), 1_024);
+    half.poll_transmit(&mut buffer);
+    EXTENDED.into_iter().map(move |(name, extensions)| {
+        let mut encode = |encoder: &mut Encoder<'_>| encoder.encode(&7_u64);
+        let sent = half.send_with(id, extensions, &mut (), &mut encode);
+        sent.expect("there is credit");
+        half.poll_transmit(&mut buffer);
+        (name.to_owned(), buffer.to_vec())
+    })
 }
 
 /// A frame of every kind, under the kind's name.

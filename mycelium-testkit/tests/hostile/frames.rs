@@ -137,13 +137,19 @@ async fn every_kind_in_every_state_is_answered_as_the_table_says(reach: Reach) {
 }
 
 async fn headers_with_fields_that_must_be_zero_are_malformed(reach: Reach) {
-    use FrameKind::{Bind, Credit, Kill, Reply, Resolve, Stop};
+    use FrameKind::{Bind, Credit, Kill, Message, Reply, Resolve, Stop};
 
     type Fault = fn(Forged) -> Forged;
     let victim = Victim::start(reach).await;
-    let faults: [(FrameKind, Fault); 13] = [
+    let faults: [(FrameKind, Fault); 18] = [
         (Resolve, |frame| frame.byte(5, 0x01)),
         (Resolve, |frame| frame.byte(5, 0x80)),
+        // Extensions in a kind that has none, unknown ones, and ones longer than their frame.
+        (Reply, |frame| frame.byte(5, 0x02)),
+        (Message, |frame| frame.byte(5, 0x04)),
+        (Message, |frame| frame.byte(5, 0x01).payload([0; 15])),
+        (Message, |frame| frame.byte(5, 0x03).length(48)),
+        (Message, |frame| frame.byte(5, 0x02).length(32)),
         (Stop, |frame| frame.byte(6, 1)),
         (Stop, |frame| frame.byte(7, 1)),
         (Reply, |frame| frame.byte(28, 1)),

@@ -7,10 +7,11 @@ use std::{
 
 use mycelium_core::{
     Bounds, Encode, InboundBinding, Link, LinkFuture, LinkKind, LinkRefusal, LinkState, LinkStats,
-    Purpose, Remote,
+    PeerClock, Purpose, Remote,
 };
 use mycelium_wire::{
-    CloseReason, Credit, EndReason, NodeId, ReplyFailure, Resolved, SendRefused, Window,
+    CloseReason, Credit, EndReason, FrameExtensions, NodeId, ReplyFailure, Resolved, SendRefused,
+    Window,
 };
 
 use super::PeerLink;
@@ -28,6 +29,10 @@ impl Link for PeerLink {
         } else {
             LinkKind::Unix
         }
+    }
+
+    fn peer_clock(&self) -> PeerClock {
+        self.clock
     }
 
     fn ask_timeout(&self) -> Duration {
@@ -61,6 +66,7 @@ impl Link for PeerLink {
         &self,
         remote: &Remote,
         purpose: Purpose,
+        extensions: FrameExtensions,
         encode: Encode<'_>,
     ) -> Result<(), LinkRefusal> {
         let mut outbound = self.lock();
@@ -76,7 +82,8 @@ impl Link for PeerLink {
         };
         up.bind(remote);
         ports.begin(Some(remote.binding()));
-        let sent = up.send.send(remote.binding(), ports, encode);
+        let send = &mut up.send;
+        let sent = send.send_with(remote.binding(), extensions, ports, encode);
         if purpose == Purpose::Ask
             && let (Ok(()), Some(window)) = (&sent, up.send.credit_window(remote.binding()))
         {

@@ -7,9 +7,11 @@ use mycelium_wire::{
 
 use crate::{
     drawing::{Field, fields_of},
-    golden::{fragment, frame_of, resolved},
+    golden::{extended_message, fragment, frame_of, resolved},
     hostile::{STATES, half_in, reasons},
-    support::{LOCAL_NONCE, PEER_NONCE, bind, binding, hello, opened, read_all, written},
+    support::{
+        EXTENSIONS, LOCAL_NONCE, PEER_NONCE, bind, binding, hello, opened, read_all, written,
+    },
 };
 
 pub(crate) const DOCUMENT: &str = include_str!("../../../docs/wire-format.md");
@@ -296,6 +298,7 @@ fn the_header_is_laid_out_as_it_is_drawn() {
     let header = Header {
         length: 0x0102_0304,
         kind: FrameKind::Message,
+        flags: 0x03,
         binding: BindingId::from_u32(0x0506_0708),
         sequence: 0x090a_0b0c,
         request: 0x0d0e_0f10_1112_1314,
@@ -307,7 +310,7 @@ fn the_header_is_laid_out_as_it_is_drawn() {
         &[
             ("length", &header.length.to_le_bytes()),
             ("kind", &[header.kind.as_u8()]),
-            ("flags", &[0]),
+            ("flags", &[header.flags]),
             ("reserved", &[0; 2]),
             ("binding", &header.binding.as_u32().to_le_bytes()),
             ("sequence", &header.sequence.to_le_bytes()),
@@ -316,6 +319,55 @@ fn the_header_is_laid_out_as_it_is_drawn() {
             ("reserved", &[0; 4]),
         ],
     );
+}
+
+#[test]
+fn the_extensions_are_laid_out_as_they_are_drawn() {
+    let mut of_trace = fields_of(DOCUMENT, "|     trace id     |");
+    let of_time = of_trace.split_off(2);
+    let frame = extended_message();
+    let (trace, behind) = payload_of(&frame).split_at(16);
+    let traced = EXTENSIONS.trace.expect("it is there");
+    check_drawing(
+        &of_trace,
+        trace,
+        &[
+            ("trace id", &traced.trace_id.to_le_bytes()),
+            ("span id", &traced.span_id.to_le_bytes()),
+        ],
+    );
+    let sent = EXTENSIONS.sent.expect("it is there");
+    check_drawing(
+        &of_time,
+        behind,
+        &[
+            ("sent", &sent.sent_ns.to_le_bytes()),
+            ("time to live", &sent.ttl_ns.to_le_bytes()),
+        ],
+    );
+    let plain = frame_of(FrameKind::Message);
+    assert_eq!(behind[16..], *payload_of(&plain), "the archive is the same");
+}
+
+#[test]
+fn flags_are_those_of_the_table() {
+    let listed: Vec<_> = table("| flag | extension | kinds |")
+        .iter()
+        .map(|row| (row[0].to_owned(), row[2].to_owned()))
+        .collect();
+    let taken = (0..8).filter_map(|bit| {
+        let takes = |kind: &&FrameKind| {
+            let header = Header {
+                flags: 1 << bit,
+                ..Header::new(**kind)
+            };
+            Header::decode(&header.with_payload(0).encode()).is_ok()
+        };
+        let kinds: Vec<_> = FrameKind::ALL.iter().filter(takes).collect();
+        let kinds: Vec<_> = kinds.iter().map(|kind| format!("`{kind}`")).collect();
+        (!kinds.is_empty()).then(|| (format!("0x{:02x}", 1 << bit), kinds.join(", ")))
+    });
+    assert_eq!(listed, taken.collect::<Vec<_>>());
 }
 
 /// That the check covers what is drawn is tested with the golden frames.

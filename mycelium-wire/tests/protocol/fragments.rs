@@ -10,7 +10,9 @@ use proptest::prelude::*;
 
 use crate::{
     golden::{fragment, frame_of},
-    support::{bind, binding, opened, read_all, reply, send, written},
+    support::{
+        EXTENSIONS, bind, binding, opened, read_all, reply, send, send_with, transmit, written,
+    },
 };
 
 const ENDLESS: Window = Window {
@@ -115,6 +117,30 @@ fn frames_that_are_no_parts_of_a_message_are_refused() {
         );
         assert!(named, "{refused:?}");
     }
+}
+
+#[test]
+fn the_extensions_of_a_long_message_come_along() {
+    let mut half = bound(1);
+    let longest = Limits::default().message_bytes as usize - 8;
+    send_with(&mut half, 0, EXTENSIONS, &vec![7_u8; longest]);
+    let mut bytes = written(|half| half.bind(binding(0), &bind(), u32::MAX));
+    bytes.extend(transmit(&mut half));
+    let mut arrived = 0;
+    read_all(&mut opened(Limits::default()), &bytes, |event| {
+        if let Event::LongMessage {
+            extensions,
+            archive,
+            ..
+        } = event
+        {
+            assert_eq!(extensions, EXTENSIONS);
+            let view = open::<Vec<u8>>(&archive, Vec::<u8>::FINGERPRINT);
+            arrived = view.expect("aligned, and ours").len();
+        }
+    })
+    .expect("legal");
+    assert_eq!(arrived, longest);
 }
 
 #[test]

@@ -10,8 +10,8 @@ use mycelium_wire::{
 use crate::{
     document::DOCUMENT,
     support::{
-        PEER_NONCE, bind, binding, crc_register, describe, hello, opened, read_all, reply, send,
-        written_with,
+        EXTENSIONS, PEER_NONCE, bind, binding, crc_register, describe, hello, opened, read_all,
+        reply, send, send_with, written_with,
     },
 };
 
@@ -51,6 +51,13 @@ pub(crate) fn frame_with(check: Check, kind: FrameKind) -> Vec<u8> {
         FrameKind::ReplyFailed => written(|half| half.reply_failed(9, &wrong_type())),
         other => panic!("no example of {other}"),
     }
+}
+
+/// The example of a message, with both extensions.
+pub(crate) fn extended_message() -> Vec<u8> {
+    last_frame(Check::None, |half| {
+        send_with(half, 3, EXTENSIONS, &(0x6162_u64, 42_u32));
+    })
 }
 
 /// A fragment with these bytes of a frame.
@@ -127,6 +134,11 @@ fn frames_have_the_bytes_that_the_document_prints() {
     let checked = frame_with(Check::Crc32c, FrameKind::Message);
     look_for(
         &format!("Message, checked\n{}", dump(&checked)),
+        &mut missing,
+    );
+    let extended = extended_message();
+    look_for(
+        &format!("Message, with both extensions\n{}", dump(&extended)),
         &mut missing,
     );
     assert!(

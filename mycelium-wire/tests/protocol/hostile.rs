@@ -286,6 +286,50 @@ fn lengths_above_the_limit_of_phase_and_kind_are_refused() {
 }
 
 #[test]
+fn extensions_longer_than_their_frame_are_malformed_from_the_header_on() {
+    for (flags, least_bytes) in [(1, 48), (2, 48), (3, 64)] {
+        for length in 32..least_bytes {
+            let header = Header {
+                flags,
+                length,
+                ..Header::new(FrameKind::Message)
+            };
+            let found = answer(&mut half_in(HandshakeState::Open), &header.encode());
+            let wanted = CloseReason::Malformed {
+                kind: FrameKind::Message,
+                what: "the extensions are longer than the frame",
+            };
+            assert_eq!(found, Some(wanted), "{flags} in {length} bytes");
+        }
+    }
+}
+
+#[test]
+fn extensions_may_hold_any_number() {
+    let mut half = half_in(HandshakeState::Open);
+    let bind = frame_of(FrameKind::Bind);
+    assert_eq!(answer(&mut half, &bind), None);
+    let header = Header {
+        flags: 3,
+        binding: binding(3),
+        sequence: 1,
+        ..Header::new(FrameKind::Message)
+    };
+    let bytes = [&header.with_payload(0).encode()[..], &[0xff; 32]].concat();
+    let mut extensions = None;
+    read_all(&mut half, &bytes, |event| {
+        if let Event::Message { frame, .. } = event {
+            assert_eq!(frame.payload(), []);
+            extensions = Some(frame.extensions());
+        }
+    })
+    .expect("legal");
+    let extensions = extensions.expect("it arrived");
+    assert_eq!(extensions.sent.map(|sent| sent.ttl_ns), Some(u64::MAX));
+    assert_eq!(extensions.trace.map(|trace| trace.span_id), Some(u64::MAX));
+}
+
+#[test]
 fn payloads_that_do_not_fit_their_kind_are_malformed() {
     let two_hundred = [0xff; 200];
     for &kind in FrameKind::ALL {

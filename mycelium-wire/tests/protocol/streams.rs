@@ -5,15 +5,16 @@ use std::collections::HashSet;
 use allocation_counter::measure;
 use bytes::Bytes;
 use mycelium_wire::{
-    Check, CloseReason, Event, FrameKind, Header, Limits, ReceiveHalf, Wire, frame_bytes, open,
+    Check, CloseReason, Event, FrameExtensions, FrameKind, Header, Limits, ReceiveHalf, Wire,
+    frame_bytes, open,
 };
 use proptest::prelude::*;
 
 use crate::{
     golden::{frame_of, frame_with},
     support::{
-        LOCAL_NONCE, bind, binding, describe, handshake, opened, read_all, read_some, reply, send,
-        written, written_with,
+        EXTENSIONS, LOCAL_NONCE, bind, binding, describe, handshake, opened, read_all, read_some,
+        reply, send, send_with, written, written_with,
     },
 };
 
@@ -26,6 +27,11 @@ fn limits() -> Limits {
         ..Limits::default()
     }
 }
+
+const ONLY_TRACE: FrameExtensions = FrameExtensions {
+    sent: None,
+    ..EXTENSIONS
+};
 
 /// A legal stream: the handshake, then messages of these sizes among all other kinds. Each frame is
 /// one event.
@@ -43,7 +49,8 @@ fn stream(check: Check, message_bytes: &[usize]) -> Vec<u8> {
         .expect("bound once");
         for (number, &size) in message_bytes.iter().enumerate() {
             let filling = u8::try_from(number % 251).expect("below 251");
-            send(half, 3, &vec![filling; size]);
+            let extensions = [FrameExtensions::default(), EXTENSIONS, ONLY_TRACE][number % 3];
+            send_with(half, 3, extensions, &vec![filling; size]);
             if number % 3 == 0 {
                 half.resolve(number as u64, "book/AAPL").expect("fits");
             }
@@ -231,14 +238,15 @@ proptest! {
     #[test]
     fn random_frames_neither_panic_nor_take_memory(
         frames in prop::collection::vec(
-            (prop::sample::select(FrameKind::ALL), 32_u32..200_000, 0_u32..4, 0_u32..3, any::<u8>()),
+            (prop::sample::select(FrameKind::ALL), 32_u32..200_000, 0_u32..4, 0_u32..3, any::<u8>(), 0_u8..4),
             1..12,
         ),
         is_open: bool,
     ) {
         let mut bytes = Vec::new();
-        for (kind, length, number, sequence, filling) in frames {
-            let header = Header { length, binding: binding(number), sequence, ..Header::new(kind) };
+        for (kind, length, number, sequence, filling, flags) in frames {
+            let flags = if kind == FrameKind::Message { flags } else { 0 };
+            let header = Header { length, flags, binding: binding(number), sequence, ..Header::new(kind) };
             bytes.extend(header.encode());
             bytes.resize(bytes.len() + header.frame_bytes() - 32, filling & 0x7f);
         }

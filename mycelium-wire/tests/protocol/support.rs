@@ -1,8 +1,8 @@
 //! What the tests share: an introduced node, bytes out of one half, bytes into the other.
 
 use mycelium_wire::{
-    Bind, BindingId, Check, CloseReason, Event, Hello, Limits, NodeId, ReceiveHalf, SendHalf,
-    rkyv::util::AlignedVec,
+    Bind, BindingId, Check, CloseReason, Event, FrameExtensions, Hello, Limits, NodeId,
+    ReceiveHalf, SendHalf, SendTime, TraceContext, rkyv::util::AlignedVec,
 };
 
 pub(crate) const LOCAL_NONCE: u128 = 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10;
@@ -56,8 +56,29 @@ pub(crate) fn transmit(half: &mut SendHalf) -> Vec<u8> {
     bytes
 }
 
+/// Both of them.
+pub(crate) const EXTENSIONS: FrameExtensions = FrameExtensions {
+    trace: Some(TraceContext {
+        trace_id: 0x7172_7374_7576_7778,
+        span_id: 0x8182_8384_8586_8788,
+    }),
+    sent: Some(SendTime {
+        sent_ns: 0x9192_9394_9596_9798,
+        ttl_ns: 0xa1a2_a3a4_a5a6_a7a8,
+    }),
+};
+
 pub(crate) fn send<T: mycelium_wire::Wire>(half: &mut SendHalf, number: u32, message: &T) {
-    half.send(binding(number), &mut (), &mut |encoder| {
+    send_with(half, number, FrameExtensions::default(), message);
+}
+
+pub(crate) fn send_with<T: mycelium_wire::Wire>(
+    half: &mut SendHalf,
+    number: u32,
+    extensions: FrameExtensions,
+    message: &T,
+) {
+    half.send_with(binding(number), extensions, &mut (), &mut |encoder| {
         encoder.encode(message)
     })
     .expect("there is credit");
@@ -123,11 +144,16 @@ pub(crate) const CASTAGNOLI: u32 = 0x82f6_3b78;
 /// An event as text, with the payload of a message or reply: what two runs are compared by.
 pub(crate) fn describe(event: &Event<'_>) -> String {
     match event {
-        Event::Message { binding, frame } => format!(
-            "Message {binding} #{} {:?}",
-            frame.header().sequence,
-            frame.payload()
-        ),
+        Event::Message { binding, frame } => {
+            let sequence = frame.header().sequence;
+            let message = format!("Message {binding} #{sequence}");
+            match frame.extensions() {
+                none if none == FrameExtensions::default() => {
+                    format!("{message} {:?}", frame.payload())
+                }
+                extensions => format!("{message} {extensions:?} {:?}", frame.payload()),
+            }
+        }
         Event::Reply { request, frame } => format!("Reply {request} {:?}", frame.payload()),
         other => format!("{other:?}"),
     }
