@@ -21,6 +21,7 @@ use crate::{
         frames::{Origin, QueuedFrame},
         ledger::Epoch,
     },
+    transfer::{Landing, Source},
 };
 
 /// Payloads up to this size are copied out of the receive buffer when they are queued, so that a
@@ -88,6 +89,8 @@ pub struct Inbound {
     leaving: HashMap<BindingId, (Weak<dyn InboundQueue>, Epoch)>,
     /// The bindings with staged frames, or with credit for refused ones.
     touched: Vec<BindingId>,
+    /// Objects that arrive; swept whenever the map would grow.
+    landings: HashMap<u64, Arc<Landing>>,
     wrong_keys: u32,
     /// How the peer broke the protocol; the first time counts.
     breach: Option<CloseReason>,
@@ -120,6 +123,7 @@ impl Inbound {
             refused: HashMap::new(),
             leaving: HashMap::new(),
             touched: Vec::new(),
+            landings: HashMap::new(),
             wrong_keys: 0,
             breach: None,
         }
@@ -146,6 +150,9 @@ impl Inbound {
         self.bindings.clear();
         self.refused.clear();
         self.leaving.clear();
+        for (_, landing) in self.landings.drain() {
+            landing.lose();
+        }
         self.wrong_keys = 0;
         self.breach = None;
     }
@@ -318,6 +325,48 @@ impl Inbound {
             bound.queue.unbind(epoch, bound.received_messages);
         } else if let (Some(_), Some(link)) = (self.refused.remove(&binding), self.link.upgrade()) {
             link.unbound(self.inbound(binding));
+        }
+    }
+
+    /// The peer offers an object, and is told where nobody waits for it.
+    pub fn offer(&mut self, ticket: u64, length_bytes: u64) {
+        let (link, generation) = (self.link.clone(), self.generation);
+        let from = Source::Link { link, generation };
+        match self.node.land(ticket, length_bytes, from) {
+            Ok(landing) if length_bytes > 0 => {
+                if self.landings.len() == self.landings.capacity() {
+                    self.landings.retain(|_, landing| !landing.is_left());
+                }
+                self.landings.insert(ticket, landing);
+            }
+            Ok(_) => {}
+            Err(why) => {
+                if let Some(link) = self.link.upgrade() {
+                    link.decline(generation, ticket, why);
+                }
+            }
+        }
+    }
+
+    /// The next bytes of an object have come; they are dropped where nobody waits for them any more.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseReason::Malformed`] when there are more than the peer offered, or its window admits.
+    pub fn part(&mut self, ticket: u64, frame: Frame<'_>) -> Result<(), CloseReason> {
+        let Some(landing) = self.landings.get(&ticket) else {
+            return Ok(());
+        };
+        if landing.receive(frame.detach())? {
+            self.landings.remove(&ticket);
+        }
+        Ok(())
+    }
+
+    /// No more of an object comes.
+    pub fn withdrawn(&mut self, ticket: u64) {
+        if let Some(landing) = self.landings.remove(&ticket) {
+            landing.withdraw();
         }
     }
 

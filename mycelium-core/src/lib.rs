@@ -44,6 +44,7 @@ mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timer;
+mod transfer;
 mod wait_cycle;
 mod watch;
 mod watchdog;
@@ -79,5 +80,6 @@ pub use crate::{
     spawn::SpawnOptions,
     stats::{DeadLetterCounts, NodeStats},
     timer::Timer,
+    transfer::{IncomingTransfer, ObjectLink, Outgoing, TransferError, TransferTicket},
     watch::{Terminated, WatchError},
 };

@@ -13,11 +13,12 @@ use std::{
 use allocation_counter::measure;
 use mycelium_core::{
     ActorRef, DeadLetterNotice, Encode, Inbound, InboundBinding, Inbox, Link, LinkFuture, LinkKind,
-    LinkRefusal, LinkStats, LocalRef, Node, Purpose, Remote, SpawnOptions, StopReason,
+    LinkRefusal, LinkStats, LocalRef, Node, ObjectLink, Outgoing, Purpose, Remote, SpawnOptions,
+    StopReason,
 };
 use mycelium_wire::{
-    Bind, BindingId, Check, CloseReason, Credit, EndReason, FrameDecoder, FrameKind, Header,
-    Limits, NodeId, ReplyFailure, Resolved, Window,
+    Bind, BindingId, Check, CloseReason, Credit, Decline, EndReason, FrameDecoder, FrameKind,
+    Header, Limits, NodeId, ReplyFailure, Resolved, Window,
 };
 use tracing::subscriber;
 
@@ -128,6 +129,22 @@ impl Link for Peer {
     fn bindings(&self) -> usize {
         0
     }
+}
+
+impl ObjectLink for Peer {
+    fn offer(&self, _: u64, _: u64, _: &Arc<Outgoing>) -> Result<u32, LinkRefusal> {
+        unreachable!("nobody moves objects in these tests")
+    }
+
+    fn part(&self, _: u32, _: u64, _: &[u8]) -> Result<(), LinkRefusal> {
+        unreachable!("nobody moves objects in these tests")
+    }
+
+    fn withdraw(&self, _: u32, _: u64) {}
+
+    fn taken(&self, _: u32, _: u64, _: u64) {}
+
+    fn decline(&self, _: u32, _: u64, _: Decline) {}
 }
 
 const BINDING: BindingId = BindingId::from_u32(1);

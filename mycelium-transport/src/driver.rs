@@ -226,7 +226,7 @@ fn handle(
             link.actor_ended(generation, binding, reason)?;
         }
         Event::Cancel { binding, sequence } => inbound.cancel(binding, sequence),
-        Event::Heartbeat | Event::Part => {}
+        Event::Heartbeat | Event::Fragment => {}
         Event::Unbind { binding } => inbound.unbind(binding),
         Event::Unbound { binding } => link.unbound_by_peer(generation, binding)?,
         Event::Resolve { request, name } => {
@@ -248,6 +248,17 @@ fn handle(
                 ask.refuse(failure);
             }
         }
+        Event::Offer {
+            ticket,
+            length_bytes,
+        } => inbound.offer(ticket, length_bytes),
+        Event::Part { ticket, frame } => inbound.part(ticket, frame)?,
+        Event::Withdrawn { ticket } => inbound.withdrawn(ticket),
+        Event::Taken {
+            ticket,
+            taken_bytes,
+        } => link.object_taken(ticket, taken_bytes)?,
+        Event::Declined { ticket, why } => link.object_declined(generation, ticket, why),
         Event::Close(reason) => return Err(reason),
         Event::Hello(_) | Event::Up { .. } => unreachable!("the handshake is done"),
     }

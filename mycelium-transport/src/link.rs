@@ -5,6 +5,7 @@
 //! the sender's own thread when the link has been quiet, else the writer task (`driver.rs`), which
 //! takes all that gathered in one write.
 
+mod objects;
 mod port;
 
 use std::{
@@ -18,8 +19,7 @@ use std::{
 };
 
 use mycelium_core::{
-    EncodePorts, Inbound, InboundBinding, Link, LinkEvent, LinkKind, LinkRefusal, Node, PendingAsk,
-    Remote,
+    EncodePorts, Inbound, Link, LinkEvent, LinkKind, LinkRefusal, Node, PendingAsk, Remote,
 };
 use mycelium_wire::{
     BindingId, CloseReason, Credit, EndReason, EndedBinding, Limits, NodeId, Resolved, SendHalf,
@@ -364,10 +364,10 @@ impl PeerLink {
         handled
     }
 
-    /// Appends to the connection of an inbound binding, if it is still up, and writes.
-    fn tell(&self, inbound: InboundBinding, append: impl FnOnce(&mut SendHalf)) {
+    /// Appends to a connection what it called forth, if it is still up, and writes.
+    fn tell(&self, generation: u32, append: impl FnOnce(&mut SendHalf)) {
         let mut outbound = self.lock();
-        if let Some(connection) = outbound.connection(inbound.generation) {
+        if let Some(connection) = outbound.connection(generation) {
             connection.reply(append);
             self.write(outbound);
         }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, mem, sync::Arc};
 
 use mycelium_core::{
-    EncodePorts, LinkRefusal, LinkState, LinkStats, PendingAsk, Remote, StopReason,
+    EncodePorts, LinkRefusal, LinkState, LinkStats, Outgoing, PendingAsk, Remote, StopReason,
 };
 use mycelium_wire::{Bind, BindingId, NodeId, Resolved};
 use tokio::sync::oneshot;
@@ -22,6 +22,8 @@ pub(crate) struct Outbound {
     /// Signals that wait for the next connection, or for the peer to let go of a binding; at most
     /// one of each kind for an actor.
     signals: Vec<(Arc<Remote>, Signal)>,
+    /// The objects under way to the peer, by their tickets.
+    pub(crate) objects: HashMap<u64, Arc<Outgoing>>,
     /// The asks that wait for answers, and what else messages are encoded with.
     pub(crate) ports: EncodePorts,
 }
@@ -40,6 +42,7 @@ pub(crate) enum Signal {
 pub(crate) struct Released {
     remotes: Vec<Arc<Remote>>,
     asks: Vec<PendingAsk>,
+    objects: Vec<Arc<Outgoing>>,
     /// How many messages were in flight, where a connection was lost.
     pub(crate) lost: Option<u64>,
     is_final: bool,
@@ -53,6 +56,13 @@ impl Released {
             PendingAsk::lose
         };
         self.asks.into_iter().for_each(settle);
+        for object in self.objects {
+            if self.is_final {
+                object.bury();
+            } else {
+                object.lose();
+            }
+        }
         for remote in self.remotes {
             if self.is_final {
                 remote.mourn(&StopReason::NodeDown);
@@ -88,6 +98,7 @@ impl Outbound {
             questions: HashMap::new(),
             next_question: 0,
             signals: Vec::new(),
+            objects: HashMap::new(),
             ports,
         }
     }
@@ -294,6 +305,7 @@ impl Outbound {
         }
         Released {
             asks: self.ports.pending().take_all(),
+            objects: self.objects.drain().map(|(_, object)| object).collect(),
             lost: Some(unknown),
             ..Released::default()
         }

@@ -5,11 +5,12 @@ use std::fmt;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    Bind, BindingId, Check, CloseReason, Credit, EndReason, Frame, FrameDecoder, FrameKind, Header,
-    Hello, Limits, ReplyFailure, Resolved, Window,
+    Bind, BindingId, Check, CloseReason, Credit, Decline, EndReason, Frame, FrameDecoder,
+    FrameKind, Header, Hello, Limits, ReplyFailure, Resolved, Window,
     control::Reader,
     hello::{self, not_mycelium},
     reassembly::{LongFrame, Reassembly},
+    transfer::read_bytes,
 };
 
 /// What a peer sent.
@@ -56,8 +57,8 @@ pub enum Event<'a> {
         /// Its archive, 16-aligned, not yet validated.
         archive: Bytes,
     },
-    /// A part of a long message or reply; nothing is to be done.
-    Part,
+    /// Some bytes of a long message or reply; nothing is to be done.
+    Fragment,
     /// Nobody waits for the answer to this message any more: if it was not handled yet, it need not
     /// be.
     Cancel {
@@ -137,6 +138,39 @@ pub enum Event<'a> {
         request: u64,
         /// Why.
         failure: ReplyFailure,
+    },
+    /// The peer offers an object. Tickets are not checked here, in this kind and the next four.
+    Offer {
+        /// What was given out for it, somewhere.
+        ticket: u64,
+        /// How long it is.
+        length_bytes: u64,
+    },
+    /// The next bytes of an object; at least one.
+    Part {
+        /// The object's.
+        ticket: u64,
+        /// Its payload are the bytes.
+        frame: Frame<'a>,
+    },
+    /// No more of an object comes.
+    Withdrawn {
+        /// The object's.
+        ticket: u64,
+    },
+    /// How much of an object of ours was taken so far.
+    Taken {
+        /// The object's.
+        ticket: u64,
+        /// Bytes from its start.
+        taken_bytes: u64,
+    },
+    /// An object of ours is not wanted, or not any more.
+    Declined {
+        /// The object's.
+        ticket: u64,
+        /// Why.
+        why: Decline,
     },
     /// The peer closed the link; nothing follows.
     Close(CloseReason),
@@ -267,6 +301,7 @@ impl Session {
                 frame,
             }),
             (HandshakeState::Open, FrameKind::Fragment) => self.handle_fragment(&frame),
+            (HandshakeState::Open, FrameKind::Part) => part(frame),
             (HandshakeState::Open, _) => self.handle_control(frame),
             (state, kind) => Err(CloseReason::Unexpected { kind, state }),
         }
@@ -315,7 +350,7 @@ impl Session {
         let lane = frame.header().sequence;
         let whole = self.reassembly.take(lane, frame.payload(), &self.limits)?;
         Ok(match whole {
-            None => Event::Part,
+            None => Event::Fragment,
             Some(LongFrame::Reply { request, archive }) => Event::LongReply { request, archive },
             Some(LongFrame::Message {
                 binding,
@@ -399,12 +434,29 @@ impl Session {
                 request,
                 failure: ReplyFailure::read(payload)?,
             }),
+            FrameKind::Offer => Ok(Event::Offer {
+                ticket: request,
+                length_bytes: read_bytes(kind, payload)?,
+            }),
+            FrameKind::Withdraw => {
+                Reader::new(kind, payload).finish()?;
+                Ok(Event::Withdrawn { ticket: request })
+            }
+            FrameKind::Taken => Ok(Event::Taken {
+                ticket: request,
+                taken_bytes: read_bytes(kind, payload)?,
+            }),
+            FrameKind::Decline => Ok(Event::Declined {
+                ticket: request,
+                why: Decline::read(payload)?,
+            }),
             FrameKind::Hello
             | FrameKind::Confirm
             | FrameKind::Close
             | FrameKind::Message
             | FrameKind::Reply
-            | FrameKind::Fragment => Err(CloseReason::Unexpected {
+            | FrameKind::Fragment
+            | FrameKind::Part => Err(CloseReason::Unexpected {
                 kind,
                 state: self.state,
             }),
@@ -470,6 +522,17 @@ impl Session {
             .and_then(Option::as_mut)
             .ok_or(CloseReason::UnknownBinding(binding))
     }
+}
+
+fn part(frame: Frame<'_>) -> Result<Event<'_>, CloseReason> {
+    if frame.payload().is_empty() {
+        return Err(CloseReason::Malformed {
+            kind: FrameKind::Part,
+            what: "it is empty",
+        });
+    }
+    let ticket = frame.header().request;
+    Ok(Event::Part { ticket, frame })
 }
 
 fn in_order(binding: BindingId, wanted: u32, found: u32) -> Result<(), CloseReason> {

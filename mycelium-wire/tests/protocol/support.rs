@@ -129,6 +129,7 @@ pub(crate) fn describe(event: &Event<'_>) -> String {
             frame.payload()
         ),
         Event::Reply { request, frame } => format!("Reply {request} {:?}", frame.payload()),
+        Event::Part { ticket, frame } => format!("Part {ticket} {:?}", frame.payload()),
         other => format!("{other:?}"),
     }
 }

@@ -209,7 +209,12 @@ fn heard(event: Event<'_>) -> Heard {
         | Event::Heartbeat
         | Event::LongMessage { .. }
         | Event::LongReply { .. }
-        | Event::Part
+        | Event::Fragment
+        | Event::Offer { .. }
+        | Event::Part { .. }
+        | Event::Withdrawn { .. }
+        | Event::Taken { .. }
+        | Event::Declined { .. }
         | Event::Reply { .. }
         | Event::ReplyFailed { .. } => Heard::Other,
         Event::Close(reason) => Heard::Close(reason),
