@@ -3,7 +3,7 @@
 use mycelium::{
     TransferError, TransferTicket,
     wire::{
-        Check, Encoder, FrameKind, PART_BYTES, TRANSFER_WINDOW_BYTES,
+        Encoder, FrameKind, PART_BYTES, TRANSFER_WINDOW_BYTES,
         rkyv::{ser::allocator::Arena, util::AlignedVec},
     },
 };
@@ -24,8 +24,8 @@ over_sockets!(
 /// What a holder of the ticket shows.
 fn key_of(ticket: &TransferTicket) -> u64 {
     let mut archive = AlignedVec::new();
-    let mut arena = Arena::new();
-    let mut encoder = Encoder::new(&mut archive, &mut arena, &mut (), 1_024);
+    let (mut arena, mut ports) = (Arena::new(), ());
+    let mut encoder = Encoder::new(&mut archive, &mut arena, &mut ports, 1_024);
     encoder.encode(ticket).expect("it is short");
     // The record lies at the end, and the key at its end, but for padding.
     let key = archive[archive.len() - 16..].first_chunk();
