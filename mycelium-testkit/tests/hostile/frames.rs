@@ -95,13 +95,11 @@ pub(crate) fn legal(kind: FrameKind, peer: &Peer) -> Forged {
         FrameKind::Fragment => {
             frame.payload(Forged::of(FrameKind::Reply).request(9).sealed(Check::None))
         }
-        FrameKind::ReplyFailed => frame.request(9).payload([1]),
-        FrameKind::Resolved => frame.request(9),
+        FrameKind::ReplyFailed | FrameKind::Decline => frame.request(9).payload([1]),
+        FrameKind::Resolved | FrameKind::Withdraw => frame.request(9),
         FrameKind::Reply => frame.request(9).payload([0; 16]),
         FrameKind::Offer | FrameKind::Taken => frame.request(9).payload([1; 8]),
         FrameKind::Part => frame.request(9).payload([1; 16]),
-        FrameKind::Withdraw => frame.request(9),
-        FrameKind::Decline => frame.request(9).payload([1]),
         other => panic!("no example of {other}"),
     }
 }
