@@ -21,7 +21,7 @@ use crate::{
         frames::{Origin, QueuedFrame},
         ledger::Epoch,
     },
-    transfer::{Landing, Source},
+    transfer::InboundObjects,
 };
 
 /// Payloads up to this size are copied out of the receive buffer when they are queued, so that a
@@ -89,8 +89,7 @@ pub struct Inbound {
     leaving: HashMap<BindingId, (Weak<dyn InboundQueue>, Epoch)>,
     /// The bindings with staged frames, or with credit for refused ones.
     touched: Vec<BindingId>,
-    /// Objects that arrive; swept whenever the map would grow.
-    landings: HashMap<u64, Arc<Landing>>,
+    objects: InboundObjects,
     wrong_keys: u32,
     /// How the peer broke the protocol; the first time counts.
     breach: Option<CloseReason>,
@@ -116,6 +115,7 @@ impl Inbound {
     /// Brings messages of `link`'s peer to the actors of `node`.
     pub fn new(node: Node, link: Weak<dyn Link>) -> Self {
         Self {
+            objects: InboundObjects::new(node.clone(), link.clone(), 0),
             node,
             link,
             generation: 0,
@@ -123,7 +123,6 @@ impl Inbound {
             refused: HashMap::new(),
             leaving: HashMap::new(),
             touched: Vec::new(),
-            landings: HashMap::new(),
             wrong_keys: 0,
             breach: None,
         }
@@ -134,6 +133,7 @@ impl Inbound {
         debug_assert!(generation > self.generation, "generations rise");
         self.disconnected();
         self.generation = generation;
+        self.objects = InboundObjects::new(self.node.clone(), self.link.clone(), generation);
     }
 
     /// The connection is gone. What it brought before is handled; it returns no credit.
@@ -150,9 +150,7 @@ impl Inbound {
         self.bindings.clear();
         self.refused.clear();
         self.leaving.clear();
-        for (_, landing) in self.landings.drain() {
-            landing.lose();
-        }
+        self.objects.lose();
         self.wrong_keys = 0;
         self.breach = None;
     }
@@ -328,46 +326,9 @@ impl Inbound {
         }
     }
 
-    /// The peer offers an object, and is told where nobody waits for it.
-    pub fn offer(&mut self, ticket: u64, length_bytes: u64) {
-        let (link, generation) = (self.link.clone(), self.generation);
-        let from = Source::Link { link, generation };
-        match self.node.land(ticket, length_bytes, from) {
-            Ok(landing) if length_bytes > 0 => {
-                if self.landings.len() == self.landings.capacity() {
-                    self.landings.retain(|_, landing| !landing.is_left());
-                }
-                self.landings.insert(ticket, landing);
-            }
-            Ok(_) => {}
-            Err(why) => {
-                if let Some(link) = self.link.upgrade() {
-                    link.decline(generation, ticket, why);
-                }
-            }
-        }
-    }
-
-    /// The next bytes of an object have come; they are dropped where nobody waits for them any more.
-    ///
-    /// # Errors
-    ///
-    /// [`CloseReason::Malformed`] when there are more than the peer offered, or its window admits.
-    pub fn part(&mut self, ticket: u64, frame: Frame<'_>) -> Result<(), CloseReason> {
-        let Some(landing) = self.landings.get(&ticket) else {
-            return Ok(());
-        };
-        if landing.receive(frame.detach())? {
-            self.landings.remove(&ticket);
-        }
-        Ok(())
-    }
-
-    /// No more of an object comes.
-    pub fn withdrawn(&mut self, ticket: u64) {
-        if let Some(landing) = self.landings.remove(&ticket) {
-            landing.withdraw();
-        }
+    /// The objects that come beside the messages.
+    pub fn objects(&mut self) -> &mut InboundObjects {
+        &mut self.objects
     }
 
     /// The actor that is registered under a name, if there is one that may be reached.

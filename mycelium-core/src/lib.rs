@@ -80,6 +80,8 @@ pub use crate::{
     spawn::SpawnOptions,
     stats::{DeadLetterCounts, NodeStats},
     timer::Timer,
-    transfer::{IncomingTransfer, ObjectLink, Outgoing, TransferError, TransferTicket},
+    transfer::{
+        InboundObjects, IncomingTransfer, ObjectLink, Outgoing, TransferError, TransferTicket,
+    },
     watch::{Terminated, WatchError},
 };

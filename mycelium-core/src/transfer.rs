@@ -6,6 +6,7 @@
 //! [`Outgoing`] (that of the sender), with a link between them, or nothing where they are one node.
 
 mod error;
+mod inbound_objects;
 mod incoming;
 mod landing;
 mod outgoing;
@@ -25,6 +26,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 pub(crate) use self::landing::{Landing, Landings, Source};
 pub use self::{
     error::TransferError,
+    inbound_objects::InboundObjects,
     incoming::IncomingTransfer,
     outgoing::{ObjectLink, Outgoing},
     ticket::TransferTicket,
@@ -88,6 +90,9 @@ impl Node {
     where
         S: AsyncRead + Send,
     {
+        if ticket.node() != self.id() {
+            self.route_to(ticket.node())?.widen().await;
+        }
         let route = Route::open(self, ticket, length_bytes)?;
         let mut source = pin!(source);
         let mut piece = vec![0; part_bytes(length_bytes)];

@@ -132,6 +132,10 @@ impl Link for Peer {
 }
 
 impl ObjectLink for Peer {
+    fn widen(&self) -> LinkFuture<'_, ()> {
+        unreachable!("nobody moves objects in these tests")
+    }
+
     fn offer(&self, _: u64, _: u64, _: &Arc<Outgoing>) -> Result<u32, LinkRefusal> {
         unreachable!("nobody moves objects in these tests")
     }

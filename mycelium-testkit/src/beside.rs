@@ -268,9 +268,12 @@ fn tick_on(mut tick: impl FnMut(u64) + Send + 'static) -> Ticking {
     let is_over = Arc::new(AtomicBool::new(false));
     let ends = Arc::clone(&is_over);
     let thread = thread::spawn(move || {
-        while !ends.load(Ordering::Relaxed) {
+        loop {
             tick(now_ns());
             thread::sleep(PAUSE);
+            if ends.load(Ordering::Relaxed) {
+                return;
+            }
         }
     });
     Ticking { is_over, thread }

@@ -11,7 +11,7 @@ use quanta::Instant;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{liveness::Life, socket::Socket};
+use crate::{handshake::Origin, liveness::Life, socket::Socket};
 
 /// A send this long after the last one is written by its own thread; sooner, the writer task
 /// gathers it with others. Writing each message at once would cost a system call per message.
@@ -31,6 +31,9 @@ const UNREAD_REPLY_BYTES: usize = 16 << 20;
 pub(crate) struct Connection {
     /// Counts the connections of a link; later ones have greater numbers.
     pub(crate) generation: u32,
+    pub(crate) origin: Origin,
+    /// Wakes the task that makes a connection for objects, on the dialling side.
+    pub(crate) widen: Arc<Notify>,
     pub(crate) send: SendHalf,
     socket: Arc<Socket>,
     writing: Writing,
@@ -102,9 +105,16 @@ pub(crate) struct Errand {
 }
 
 impl Connection {
-    pub(crate) fn new(generation: u32, send: SendHalf, socket: Arc<Socket>) -> Self {
+    pub(crate) fn new(
+        generation: u32,
+        origin: Origin,
+        send: SendHalf,
+        socket: Arc<Socket>,
+    ) -> Self {
         Self {
             generation,
+            origin,
+            widen: Arc::new(Notify::new()),
             send,
             socket,
             writing: Writing::Nobody,

@@ -29,6 +29,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify, oneshot};
 
 use crate::{
     connection::{Connection, Errand, OPEN_QUESTIONS},
+    handshake::Origin,
     liveness::{Finding, LivenessConfig},
     outbound::{Down, Outbound, Released, Signal},
     socket::Socket,
@@ -51,6 +52,8 @@ pub(crate) struct PeerLink {
     pub(crate) inbound: AsyncMutex<Inbound>,
     /// Notifies all who wait for it when a connection is gone.
     lost: Notify,
+    /// Notifies all who wait for it when there is a bypass, or will be none.
+    widening: Notify,
 }
 
 impl PeerLink {
@@ -74,17 +77,23 @@ impl PeerLink {
                 outbound: Mutex::new(Outbound::new(ports)),
                 inbound: AsyncMutex::new(Inbound::new(node.clone(), link)),
                 lost: Notify::new(),
+                widening: Notify::new(),
             }
         })
     }
 
     /// A connection is up. The one before it, if there still is one, ends. The link must not have
     /// ended.
-    pub(crate) fn connect(&self, send: SendHalf, socket: Arc<Socket>) -> (u32, Released) {
+    pub(crate) fn connect(
+        &self,
+        origin: Origin,
+        send: SendHalf,
+        socket: Arc<Socket>,
+    ) -> (u32, Released) {
         // Relaxed: whoever makes a ref meanwhile gets the kind of one connection or the other.
         self.is_tcp
             .store(socket.kind() == LinkKind::Tcp, Ordering::Relaxed);
-        let make = |generation| Connection::new(generation, send, socket);
+        let make = |generation| Connection::new(generation, origin, send, socket);
         let connected = self.lock().connect(&self.peer, make);
         self.report_loss(&connected.1);
         let peer = self.peer.clone();
@@ -211,6 +220,11 @@ impl PeerLink {
     /// Sees to it that what was appended is written.
     pub(crate) fn flush(&self) {
         self.write(self.lock());
+    }
+
+    /// As [`flush`](Self::flush), for the connection of this generation.
+    pub(crate) fn flush_to(&self, generation: u32) {
+        self.write_to(self.lock(), generation);
     }
 
     /// Our binding has more room from now on; no more than this node is willing to keep for a peer
@@ -369,7 +383,7 @@ impl PeerLink {
         let mut outbound = self.lock();
         if let Some(connection) = outbound.connection(generation) {
             connection.reply(append);
-            self.write(outbound);
+            self.write_to(outbound, generation);
         }
     }
 
@@ -379,10 +393,17 @@ impl PeerLink {
         self.write(outbound);
     }
 
+    /// Sees to it that what was appended to the link's own connection is written.
     fn write(&self, mut outbound: MutexGuard<'_, Outbound>) {
-        let Some(up) = outbound.up() else { return };
-        let generation = up.generation;
-        if let Some(errand) = up.appoint_writer() {
+        if let Some(generation) = outbound.up().map(|up| up.generation) {
+            self.write_to(outbound, generation);
+        }
+    }
+
+    /// As [`write`](Self::write), for the connection of this generation.
+    fn write_to(&self, mut outbound: MutexGuard<'_, Outbound>, generation: u32) {
+        let up = outbound.connection(generation);
+        if let Some(errand) = up.and_then(Connection::appoint_writer) {
             drop(outbound);
             self.write_now(generation, errand);
         }

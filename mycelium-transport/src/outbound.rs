@@ -8,7 +8,7 @@ use mycelium_core::{
 use mycelium_wire::{Bind, BindingId, NodeId, Resolved};
 use tokio::sync::oneshot;
 
-use crate::{connection::Connection, remotes::Remotes};
+use crate::{bypass::Bypass, connection::Connection, remotes::Remotes};
 
 /// What senders touch, under the lock of their link.
 pub(crate) struct Outbound {
@@ -22,8 +22,7 @@ pub(crate) struct Outbound {
     /// Signals that wait for the next connection, or for the peer to let go of a binding; at most
     /// one of each kind for an actor.
     signals: Vec<(Arc<Remote>, Signal)>,
-    /// The objects under way to the peer, by their tickets.
-    pub(crate) objects: HashMap<u64, Arc<Outgoing>>,
+    pub(crate) bypass: Bypass,
     /// The asks that wait for answers, and what else messages are encoded with.
     pub(crate) ports: EncodePorts,
 }
@@ -98,7 +97,7 @@ impl Outbound {
             questions: HashMap::new(),
             next_question: 0,
             signals: Vec::new(),
-            objects: HashMap::new(),
+            bypass: Bypass::default(),
             ports,
         }
     }
@@ -113,8 +112,7 @@ impl Outbound {
             !matches!(self.state, State::Down(_)),
             "the end of a link is final"
         );
-        self.last_generation += 1;
-        let mut connection = Box::new(make(self.last_generation));
+        let mut connection = Box::new(make(self.next_generation()));
         let mut remotes = self.remotes.living();
         for remote in remotes.iter().filter(|remote| is_awaited(remote)) {
             connection.bind(remote);
@@ -132,7 +130,7 @@ impl Outbound {
 
     /// The connection of this generation is gone; `None` where it was not up any more.
     pub(crate) fn disconnect(&mut self, peer: &NodeId, generation: u32) -> Option<Released> {
-        self.connection(generation)?;
+        self.up().filter(|up| up.generation == generation)?;
         Some(self.replace(peer, State::Reconnecting))
     }
 
@@ -281,9 +279,28 @@ impl Outbound {
         }
     }
 
-    /// The connection, if it is the one of this generation.
+    /// The connection of this generation, if it is up: the link's own, or its bypass.
     pub(crate) fn connection(&mut self, generation: u32) -> Option<&mut Connection> {
-        self.up().filter(|up| up.generation == generation)
+        let own = match &mut self.state {
+            State::Up(connection) => Some(&mut **connection),
+            State::Reconnecting | State::Down(_) => None,
+        };
+        let both = own.into_iter().chain(self.bypass.up());
+        both.into_iter().find(|up| up.generation == generation)
+    }
+
+    /// Numbers a connection.
+    pub(crate) fn next_generation(&mut self) -> u32 {
+        self.last_generation += 1;
+        self.last_generation
+    }
+
+    /// What objects go over, or why nothing can be sent.
+    pub(crate) fn take_up_for_objects(&mut self) -> Result<&mut Connection, LinkRefusal> {
+        if self.bypass.up().is_some_and(|up| up.is_open()) {
+            return self.bypass.up().ok_or(LinkRefusal::Reconnecting);
+        }
+        self.take_up()
     }
 
     /// Leaves the state before. A connection that was up ends: what was in flight on it is reported
@@ -305,7 +322,7 @@ impl Outbound {
         }
         Released {
             asks: self.ports.pending().take_all(),
-            objects: self.objects.drain().map(|(_, object)| object).collect(),
+            objects: self.bypass.end_all(),
             lost: Some(unknown),
             ..Released::default()
         }

@@ -97,6 +97,8 @@ frame_kinds! {
     Withdraw = 23,
     /// An object is not wanted, or not any more.
     Decline = 24,
+    /// Objects are about to be moved: the dialling side shall make a connection for them.
+    Widen = 25,
 }
 
 impl FrameKind {
@@ -118,6 +120,7 @@ impl FrameKind {
                 | Self::ReplyFailed
                 | Self::Heartbeat
                 | Self::Fragment
+                | Self::Widen
         ) && !self.names_ticket()
     }
 
@@ -138,7 +141,7 @@ impl FrameKind {
     }
 
     /// Whether frames of this kind move an object.
-    const fn names_ticket(self) -> bool {
+    pub(crate) const fn names_ticket(self) -> bool {
         matches!(
             self,
             Self::Offer | Self::Part | Self::Taken | Self::Withdraw | Self::Decline

@@ -139,6 +139,8 @@ pub enum Event<'a> {
         /// Why.
         failure: ReplyFailure,
     },
+    /// The peer wants a connection for objects beside this one, which we dialled.
+    Widen,
     /// The peer offers an object. Tickets are not checked here, in this kind and the next four.
     Offer {
         /// What was given out for it, somewhere.
@@ -222,8 +224,14 @@ impl ReceiveHalf {
                 state: HandshakeState::AwaitHello,
                 bindings: Vec::new(),
                 reassembly: Reassembly::default(),
+                carries: Carries::Everything,
             },
         }
+    }
+
+    /// From here on nothing but objects is let in: the connection is one beside another.
+    pub fn admit_only_objects(&mut self) {
+        self.session.carries = Carries::Objects;
     }
 
     /// The buffer to read into, with room; see [`FrameDecoder::buffer`].
@@ -287,6 +295,15 @@ struct Session {
     /// The last sequence of every binding that the peer made.
     bindings: Vec<Option<u32>>,
     reassembly: Reassembly,
+    carries: Carries,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carries {
+    Everything,
+    /// What is moved beside another connection.
+    Objects,
 }
 
 impl Session {
@@ -295,6 +312,11 @@ impl Session {
             (_, FrameKind::Close) => self.handle_close(&frame),
             (HandshakeState::AwaitHello, FrameKind::Hello) => self.handle_hello(&frame),
             (HandshakeState::AwaitConfirm, FrameKind::Confirm) => self.handle_confirm(frame),
+            (state @ HandshakeState::Open, kind)
+                if self.carries == Carries::Objects && !kind.names_ticket() =>
+            {
+                Err(CloseReason::Unexpected { kind, state })
+            }
             (HandshakeState::Open, FrameKind::Message) => self.handle_message(frame),
             (HandshakeState::Open, FrameKind::Reply) => Ok(Event::Reply {
                 request: frame.header().request,
@@ -434,6 +456,10 @@ impl Session {
                 request,
                 failure: ReplyFailure::read(payload)?,
             }),
+            FrameKind::Widen => {
+                Reader::new(kind, payload).finish()?;
+                Ok(Event::Widen)
+            }
             FrameKind::Offer => Ok(Event::Offer {
                 ticket: request,
                 length_bytes: read_bytes(kind, payload)?,
@@ -548,7 +574,7 @@ fn in_order(binding: BindingId, wanted: u32, found: u32) -> Result<(), CloseReas
 
 #[cfg(test)]
 mod tests {
-    use super::{HandshakeState, Reassembly, ReceiveHalf, Session};
+    use super::{Carries, HandshakeState, Reassembly, ReceiveHalf, Session};
     use crate::{BindingId, Check, CloseReason, Event, FrameDecoder, FrameKind, Header, Limits};
 
     #[test]
@@ -563,6 +589,7 @@ mod tests {
                 state: HandshakeState::Open,
                 bindings: vec![Some(u32::MAX - 1)],
                 reassembly: Reassembly::default(),
+                carries: Carries::Everything,
             },
         };
         for sequence in [u32::MAX, 0, 1] {

@@ -355,6 +355,11 @@ impl SendHalf {
             });
     }
 
+    /// Asks the dialling side for a connection that carries objects beside this one.
+    pub fn widen(&mut self) {
+        self.outbound.frame(Header::new(FrameKind::Widen), |_| {});
+    }
+
     /// Offers an object of this length to whoever gave the ticket out; its parts may follow at once,
     /// within [`TRANSFER_WINDOW_BYTES`](crate::TRANSFER_WINDOW_BYTES).
     pub fn offer(&mut self, ticket: u64, length_bytes: u64) {

@@ -9,11 +9,15 @@ use std::{
 
 use mycelium_wire::{CloseReason, Decline, FrameKind, TRANSFER_WINDOW_BYTES};
 
-use crate::{LinkRefusal, sync::Mutex, transfer::error::Ended};
+use crate::{LinkFuture, LinkRefusal, sync::Mutex, transfer::error::Ended};
 
 /// How objects go over a link. Each belongs to one connection of it, by its generation, and ends with
 /// that.
 pub trait ObjectLink {
+    /// Makes room for objects, so that they delay no message: returns when they have a connection of
+    /// their own, or are to share that of the messages after all.
+    fn widen(&self) -> LinkFuture<'_, ()>;
+
     /// Offers an object to the peer, who knows the ticket; `outgoing` hears what becomes of it, until
     /// it is done or [withdrawn](Self::withdraw). Gives the connection's generation.
     ///

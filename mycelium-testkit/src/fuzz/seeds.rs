@@ -136,6 +136,7 @@ fn write_one(half: &mut SendHalf, check: Check, id: BindingId, kind: FrameKind) 
             .reply(9, &mut (), &mut |encoder| encoder.encode(&archive))
             .expect("it is short"),
         FrameKind::ReplyFailed => half.reply_failed(9, &ReplyFailure::NoReply),
+        FrameKind::Widen => half.widen(),
         FrameKind::Offer => half.offer(9, 5),
         FrameKind::Part => half.part(Part::new(9, b"bytes", check)),
         FrameKind::Taken => half.taken(9, 5),

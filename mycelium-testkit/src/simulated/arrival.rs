@@ -76,6 +76,7 @@ impl Arrival {
             Event::Cancel { .. }
             | Event::Heartbeat
             | Event::Fragment
+            | Event::Widen
             | Event::Offer { .. }
             | Event::Part { .. }
             | Event::Withdrawn { .. }

@@ -27,7 +27,7 @@ pub(crate) const STATES: [HandshakeState; 3] = [
 ];
 
 /// Kinds that an open link takes whatever is bound.
-const NEED_NO_BINDING: [FrameKind; 12] = [
+const NEED_NO_BINDING: [FrameKind; 13] = [
     FrameKind::Bind,
     FrameKind::Resolve,
     FrameKind::Resolved,
@@ -35,6 +35,7 @@ const NEED_NO_BINDING: [FrameKind; 12] = [
     FrameKind::ReplyFailed,
     FrameKind::Heartbeat,
     FrameKind::Fragment,
+    FrameKind::Widen,
     FrameKind::Offer,
     FrameKind::Part,
     FrameKind::Taken,
@@ -91,7 +92,7 @@ pub(crate) fn legal(kind: FrameKind, peer: &Peer) -> Forged {
         FrameKind::Ended => frame.binding(3).payload([1]),
         FrameKind::Resolve => frame.request(9).payload(*b"nobody"),
         FrameKind::Close => frame.payload(*b"\x01bye"),
-        FrameKind::Heartbeat => frame,
+        FrameKind::Heartbeat | FrameKind::Widen => frame,
         FrameKind::Fragment => {
             frame.payload(Forged::of(FrameKind::Reply).request(9).sealed(Check::None))
         }

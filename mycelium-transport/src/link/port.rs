@@ -199,7 +199,7 @@ impl Link for PeerLink {
     fn bounds(&self) -> Bounds {
         let limit_bytes = self.limits.message_bytes;
         let mut outbound = self.lock();
-        let objects = outbound.objects.len();
+        let objects = outbound.bypass.objects();
         let up = outbound.up();
         up.map_or_else(Bounds::default, |up| up.bounds(limit_bytes, objects))
     }

@@ -381,6 +381,7 @@ fn a_hello_is_laid_out_as_it_is_drawn() {
             ("pid", &hello.pid.to_le_bytes()),
             ("message limit", &hello.message_limit_bytes.to_le_bytes()),
             ("addresses", &2_u32.to_le_bytes()),
+            ("joins", &hello.joins.to_le_bytes()),
         ],
     );
     let mut lists = hello.addresses.iter().map(|address| {
@@ -389,7 +390,7 @@ fn a_hello_is_laid_out_as_it_is_drawn() {
     });
     let (first, second) = (lists.next(), lists.next());
     let behind = [&b"book-1"[..], &first.expect("two"), &second.expect("two")].concat();
-    assert_eq!(payload[80 + usize::from(probe_bytes)..], behind);
+    assert_eq!(payload[96 + usize::from(probe_bytes)..], behind);
 }
 
 #[test]

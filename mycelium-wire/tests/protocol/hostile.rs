@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Kinds that need no binding of the peer's.
-const TAKEN_WHEN_OPEN: [FrameKind; 16] = [
+const TAKEN_WHEN_OPEN: [FrameKind; 17] = [
     FrameKind::Bind,
     FrameKind::Bound,
     FrameKind::Credit,
@@ -27,6 +27,7 @@ const TAKEN_WHEN_OPEN: [FrameKind; 16] = [
     FrameKind::ReplyFailed,
     FrameKind::Heartbeat,
     FrameKind::Fragment,
+    FrameKind::Widen,
     FrameKind::Offer,
     FrameKind::Part,
     FrameKind::Taken,
@@ -230,7 +231,7 @@ fn any_other_byte_in_the_probe_is_an_incompatible_build() {
     let wanted = Some(CloseReason::Incompatible(Incompatibility::ArchiveFormat));
     for at in 0..probe_bytes {
         let mut bytes = bytes.clone();
-        bytes[HEADER_BYTES + 80 + at] ^= 1;
+        bytes[HEADER_BYTES + 96 + at] ^= 1;
         let found = answer(&mut half_in(HandshakeState::AwaitHello), &bytes);
         assert_eq!(found, wanted, "byte {at}");
     }
@@ -332,6 +333,7 @@ fn payloads_cut_short_are_malformed() {
             | FrameKind::Kill
             | FrameKind::Fragment
             | FrameKind::Withdraw
+            | FrameKind::Widen
             | FrameKind::Unbind => continue,
             _ => HandshakeState::Open,
         };

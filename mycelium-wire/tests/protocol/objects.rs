@@ -1,13 +1,14 @@
 //! Objects let messages pass, and hold nothing back but themselves.
 
 use mycelium_wire::{
-    Check, CloseReason, Event, FRAGMENT_BYTES, FrameKind, Limits, PART_BYTES, Part,
+    Check, CloseReason, Event, FRAGMENT_BYTES, FrameKind, HandshakeState, Limits, PART_BYTES, Part,
     rkyv::util::AlignedVec,
 };
 use proptest::prelude::*;
 
 use crate::{
     fragments::{bound, next_batch},
+    golden::frame_of,
     support::{binding, opened, read_all, send, written},
 };
 
@@ -87,6 +88,27 @@ fn a_part_without_bytes_is_refused() {
     let refused = read_all(&mut opened(Limits::default()), &bytes, |_| {});
     let kind = FrameKind::Part;
     assert!(matches!(refused, Err(CloseReason::Malformed { kind: found, .. }) if found == kind));
+}
+
+#[test]
+fn a_connection_for_objects_admits_nothing_else() {
+    for &kind in FrameKind::ALL {
+        let mut half = opened(Limits::default());
+        half.admit_only_objects();
+        let answer = read_all(&mut half, &frame_of(kind), |_| {});
+        let is_admitted = matches!(
+            kind,
+            FrameKind::Offer
+                | FrameKind::Part
+                | FrameKind::Taken
+                | FrameKind::Withdraw
+                | FrameKind::Decline
+                | FrameKind::Close
+        );
+        let state = HandshakeState::Open;
+        let refused = Err(CloseReason::Unexpected { kind, state });
+        assert_eq!(answer, if is_admitted { Ok(()) } else { refused }, "{kind}");
+    }
 }
 
 proptest! {

@@ -67,6 +67,7 @@ fn stream(check: Check, message_bytes: &[usize]) -> Vec<u8> {
         FrameKind::ReplyFailed,
         FrameKind::Heartbeat,
         FrameKind::Fragment,
+        FrameKind::Widen,
         FrameKind::Offer,
         FrameKind::Part,
         FrameKind::Taken,

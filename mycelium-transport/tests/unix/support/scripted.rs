@@ -188,6 +188,7 @@ pub(crate) fn hello(name: &str, nonce: u128) -> Hello {
         uid: 0,
         pid: 1,
         message_limit_bytes: Limits::default().message_bytes,
+        joins: 0,
         addresses: Vec::new(),
     }
 }
@@ -210,6 +211,7 @@ fn heard(event: Event<'_>) -> Heard {
         | Event::LongMessage { .. }
         | Event::LongReply { .. }
         | Event::Fragment
+        | Event::Widen
         | Event::Offer { .. }
         | Event::Part { .. }
         | Event::Withdrawn { .. }
