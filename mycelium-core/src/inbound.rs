@@ -24,6 +24,7 @@ use crate::{
         ledger::Epoch,
     },
     stamp::Stamp,
+    transfer::InboundObjects,
 };
 
 /// Payloads up to this size are copied out of the receive buffer when they are queued, so that a
@@ -96,6 +97,7 @@ pub struct Inbound {
     leaving: HashMap<BindingId, (Weak<dyn InboundQueue>, Epoch)>,
     /// The bindings with staged frames, or with credit for refused ones.
     touched: Vec<BindingId>,
+    objects: InboundObjects,
     wrong_keys: u32,
     /// How the peer broke the protocol; the first time counts.
     breach: Option<CloseReason>,
@@ -122,6 +124,7 @@ impl Inbound {
     /// Brings messages of `link`'s peer to the actors of `node`.
     pub fn new(node: Node, link: Weak<dyn Link>) -> Self {
         Self {
+            objects: InboundObjects::new(node.clone(), link.clone(), 0),
             node,
             link,
             generation: 0,
@@ -143,6 +146,7 @@ impl Inbound {
         if let Some(link) = self.link.upgrade() {
             self.clock = link.peer_clock();
         }
+        self.objects = InboundObjects::new(self.node.clone(), self.link.clone(), generation);
     }
 
     /// The connection is gone. What it brought before is handled; it returns no credit.
@@ -159,6 +163,7 @@ impl Inbound {
         self.bindings.clear();
         self.refused.clear();
         self.leaving.clear();
+        self.objects.lose();
         self.wrong_keys = 0;
         self.breach = None;
     }
@@ -345,6 +350,11 @@ impl Inbound {
         } else if let (Some(_), Some(link)) = (self.refused.remove(&binding), self.link.upgrade()) {
             link.unbound(self.inbound(binding));
         }
+    }
+
+    /// The objects that come beside the messages.
+    pub fn objects(&mut self) -> &mut InboundObjects {
+        &mut self.objects
     }
 
     /// The actor that is registered under a name, if there is one that may be reached.

@@ -46,6 +46,7 @@ mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timer;
+mod transfer;
 mod wait_cycle;
 mod watch;
 mod watchdog;
@@ -82,5 +83,9 @@ pub use crate::{
     spawn::SpawnOptions,
     stats::{DeadLetterCounts, NodeStats},
     timer::Timer,
+    transfer::{
+        InboundObjects, IncomingTransfer, ObjectLink, OutgoingTransfer, TransferError,
+        TransferTicket,
+    },
     watch::{Terminated, WatchError},
 };

@@ -17,7 +17,7 @@ use mycelium_wire::{
     Resolved, Totals, Window, WireError,
 };
 
-use crate::{Bounds, Node, Remote, ask::DEFAULT_TIMEOUT};
+use crate::{Bounds, Node, ObjectLink, Remote, ask::DEFAULT_TIMEOUT};
 
 /// What a link is made of; a ref's variant tells it to users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,8 +169,8 @@ pub struct DecodePorts {
 /// A future that a transport gives back.
 pub type LinkFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The link to one peer, implemented by a transport.
-pub trait Link: Send + Sync + 'static {
+/// The link to one peer, implemented by a transport: how messages go; [`ObjectLink`] is how objects do.
+pub trait Link: ObjectLink + Send + Sync + 'static {
     /// The peer.
     fn peer(&self) -> &NodeId;
 

@@ -28,6 +28,7 @@ use crate::{
     link_event::LinkEventOffice,
     remote::{Remote, RemoteActor},
     sync::Mutex,
+    transfer::Landings,
     watchdog,
 };
 
@@ -86,6 +87,7 @@ struct Inner {
     /// What else must end before the node has: listeners, readers, writers.
     tasks: TaskTracker,
     exports: Exports,
+    landings: Landings,
     /// The links that are up, or being dialled again.
     links: Mutex<HashMap<NodeId, Arc<dyn Link>>>,
     dead_letters: DeadLetterOffice,
@@ -137,6 +139,7 @@ impl Node {
             actor_tasks: TaskTracker::new(),
             tasks: TaskTracker::new(),
             exports: Exports::default(),
+            landings: Landings::default(),
             links: Mutex::default(),
             dead_letters: DeadLetterOffice::new(),
             link_events: LinkEventOffice::new(),
@@ -285,7 +288,7 @@ impl Node {
         let local = actors.iter().chain(&inboxes).map(|actor| actor.bounds());
         let links = self.links();
         let links = links.iter().map(|link| link.bounds());
-        local.chain(links).sum::<Bounds>() + self.0.exports.bounds()
+        local.chain(links).sum::<Bounds>() + self.0.exports.bounds() + self.0.landings.bounds()
     }
 
     /// The links that are up or being dialled again.
@@ -378,12 +381,17 @@ impl Node {
 
     /// The place of an actor on the link to its node.
     pub(crate) fn attach(&self, actor: &RemoteActor) -> Result<Arc<Remote>, LinkRefusal> {
-        let link = match self.link_to(&actor.node) {
-            Some(link) => link,
-            None if self.is_linked_to(actor.node.name()) => return Err(LinkRefusal::Stale),
-            None => return Err(LinkRefusal::Unreachable),
-        };
+        let link = self.route_to(&actor.node)?;
         link.attach(actor.described.clone())
+    }
+
+    /// The link to a node, or why there is none.
+    pub(crate) fn route_to(&self, node: &NodeId) -> Result<Arc<dyn Link>, LinkRefusal> {
+        match self.link_to(node) {
+            Some(link) => Ok(link),
+            None if self.is_linked_to(node.name()) => Err(LinkRefusal::Stale),
+            None => Err(LinkRefusal::Unreachable),
+        }
     }
 
     /// Whether this node is linked to a node of this name, in whichever life.
@@ -419,6 +427,11 @@ impl Node {
         self.0.closing.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
+        self.0.landings.close();
+    }
+
+    pub(crate) fn landings(&self) -> &Landings {
+        &self.0.landings
     }
 
     pub(crate) fn exports(&self) -> &Exports {

@@ -14,10 +14,11 @@ use std::{
 use allocation_counter::measure;
 use mycelium_core::{
     ActorRef, DeadLetterNotice, Encode, Inbound, InboundBinding, Inbox, Link, LinkFuture, LinkKind,
-    LinkRefusal, LinkStats, LocalRef, Node, Purpose, Remote, SpawnOptions, StopReason,
+    LinkRefusal, LinkStats, LocalRef, Node, ObjectLink, OutgoingTransfer, Purpose, Remote,
+    SpawnOptions, StopReason,
 };
 use mycelium_wire::{
-    Bind, BindingId, Check, CloseReason, Credit, EndReason, FrameDecoder, FrameExtensions,
+    Bind, BindingId, Check, CloseReason, Credit, Decline, EndReason, FrameDecoder, FrameExtensions,
     FrameKind, Header, Limits, NodeId, ReplyFailure, Resolved, Window,
 };
 use tokio::time::advance;
@@ -131,6 +132,26 @@ impl Link for Peer {
     fn bindings(&self) -> usize {
         0
     }
+}
+
+impl ObjectLink for Peer {
+    fn widen(&self) -> LinkFuture<'_, ()> {
+        unreachable!("nobody moves objects in these tests")
+    }
+
+    fn offer(&self, _: u64, _: u64, _: &Arc<OutgoingTransfer>) -> Result<u32, LinkRefusal> {
+        unreachable!("nobody moves objects in these tests")
+    }
+
+    fn part(&self, _: u32, _: u64, _: &[u8]) -> Result<(), LinkRefusal> {
+        unreachable!("nobody moves objects in these tests")
+    }
+
+    fn withdraw(&self, _: u32, _: u64) {}
+
+    fn taken(&self, _: u32, _: u64, _: u64) {}
+
+    fn decline(&self, _: u32, _: u64, _: Decline) {}
 }
 
 const BINDING: BindingId = BindingId::from_u32(1);

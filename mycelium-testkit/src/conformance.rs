@@ -17,6 +17,7 @@ mod expiry;
 mod forwarding;
 mod limits;
 mod names;
+mod objects;
 mod order;
 mod reconnects;
 mod refs;
@@ -197,6 +198,15 @@ suite! {
         messages_of_another_node_are_read_where_they_arrived,
         a_payload_is_never_copied,
     }
+    objects {
+        objects_arrive_whole_both_ways,
+        a_ticket_travels_in_a_message_and_is_good_once,
+        many_objects_at_once_are_kept_apart,
+        an_object_that_is_too_long_is_declined_with_both_numbers,
+        a_receiver_that_gives_up_ends_the_transfer,
+        a_sender_that_gives_up_ends_the_transfer,
+        a_receiver_that_takes_nothing_holds_up_nobody,
+    }
 }
 
 suite! {
@@ -219,5 +229,6 @@ suite! {
         while_a_link_is_lost_sends_wait_and_tries_give_their_message_back,
         an_ask_under_way_fails_with_its_connection,
         what_a_cut_leaves_unknown_bounds_what_was_handled,
+        a_lost_connection_fails_its_objects_on_both_sides,
     }
 }

@@ -167,6 +167,7 @@ impl Peer {
                 uid: 0,
                 pid: 1,
                 message_limit_bytes: limits.message_bytes,
+                joins: 0,
                 addresses: Vec::new(),
             },
             node: None,

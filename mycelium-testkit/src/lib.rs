@@ -3,7 +3,8 @@
 //! [`conformance!`] makes a test of every behaviour of [`mod@conformance`] over one transport;
 //! [`certificates`] makes CAs and what they sign; [`hostile`] is a peer that shakes hands and then
 //! breaks the protocol as it is told, [`proxy`] a network that does; [`fuzz`] is what the fuzzer does
-//! with any bytes, and [`simulated`] a network that a seed decides on.
+//! with any bytes, [`simulated`] a network that a seed decides on, and [`mod@beside`] times ticks beside
+//! large objects.
 
 #[cfg(feature = "nodes")]
 mod bed;
@@ -11,6 +12,8 @@ mod choices;
 #[cfg(feature = "nodes")]
 mod watchdog;
 
+#[cfg(feature = "nodes")]
+pub mod beside;
 #[cfg(feature = "nodes")]
 pub mod certificates;
 #[cfg(feature = "nodes")]

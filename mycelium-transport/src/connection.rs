@@ -4,13 +4,14 @@ use std::{mem, sync::Arc, time::Duration};
 
 use mycelium_core::Bounds;
 use mycelium_wire::{
-    CloseReason, FRAGMENT_BYTES, LANES, Resolved, SendHalf, rkyv::util::AlignedVec,
+    CloseReason, FRAGMENT_BYTES, LANES, Resolved, SendHalf, TRANSFER_WINDOW_BYTES,
+    rkyv::util::AlignedVec,
 };
 use quanta::Instant;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{liveness::Life, socket::Socket};
+use crate::{handshake::Origin, liveness::Life, socket::Socket};
 
 /// A send this long after the last one is written by its own thread; sooner, the writer task
 /// gathers it with others. Writing each message at once would cost a system call per message.
@@ -30,6 +31,9 @@ const UNREAD_REPLY_BYTES: usize = 16 << 20;
 pub(crate) struct Connection {
     /// Counts the connections of a link; later ones have greater numbers.
     pub(crate) generation: u32,
+    pub(crate) origin: Origin,
+    /// Wakes the task that makes a connection for objects, on the dialling side.
+    pub(crate) widen: Arc<Notify>,
     pub(crate) send: SendHalf,
     socket: Arc<Socket>,
     writing: Writing,
@@ -101,9 +105,16 @@ pub(crate) struct Errand {
 }
 
 impl Connection {
-    pub(crate) fn new(generation: u32, send: SendHalf, socket: Arc<Socket>) -> Self {
+    pub(crate) fn new(
+        generation: u32,
+        origin: Origin,
+        send: SendHalf,
+        socket: Arc<Socket>,
+    ) -> Self {
         Self {
             generation,
+            origin,
+            widen: Arc::new(Notify::new()),
             send,
             socket,
             writing: Writing::Nobody,
@@ -218,9 +229,10 @@ impl Connection {
     }
 
     /// How much may wait to be written, and in what is read.
-    pub(crate) fn bounds(&self, message_limit_bytes: u32) -> Bounds {
+    pub(crate) fn bounds(&self, message_limit_bytes: u32, objects: usize) -> Bounds {
         let mut bounds = Bounds::default();
-        bounds.outbound_bytes = self.send.window_bytes() + UNREAD_REPLY_BYTES as u64;
+        let object_bytes = objects as u64 * TRANSFER_WINDOW_BYTES;
+        bounds.outbound_bytes = self.send.window_bytes() + object_bytes + UNREAD_REPLY_BYTES as u64;
         // What is put together grows by doubling.
         let long_bytes = 2 * LANES as u64 * u64::from(message_limit_bytes);
         bounds.link_bytes = FRAGMENT_BYTES as u64 + long_bytes;

@@ -1,12 +1,20 @@
 //! The two tasks of one connection: a reader that dispatches what comes in, and a writer that
 //! takes what has gathered.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
-use mycelium_core::{Inbound, Link, Node, PendingAsk};
+use mycelium_core::{Inbound, InboundObjects, Link, Node, PendingAsk};
 use mycelium_wire::{CloseReason, Event, ReceiveHalf};
-use tokio::{select, task::coop, time};
+use tokio::{
+    select,
+    task::{JoinHandle, coop},
+    time,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -37,7 +45,15 @@ pub(crate) struct Joined {
     pub(crate) socket: Arc<Socket>,
     pub(crate) receive: ReceiveHalf,
     pub(crate) generation: u32,
-    pub(crate) lifeline: Lifeline,
+    pub(crate) role: Role,
+}
+
+/// What a connection is to its link.
+pub(crate) enum Role {
+    /// Its own: messages go over it.
+    Own(Lifeline),
+    /// The one beside it.
+    Bypass,
 }
 
 /// What tells, once the connection is gone, whether the peer is as well.
@@ -55,7 +71,7 @@ pub(crate) async fn drive(node: &Node, joined: Joined) -> Ending {
         socket,
         receive,
         generation,
-        lifeline: _,
+        role: _,
     } = joined;
     let failed = link.with_connection(generation, |up| up.failed.clone());
     let Some(failed) = failed else {
@@ -66,7 +82,7 @@ pub(crate) async fn drive(node: &Node, joined: Joined) -> Ending {
         socket: Arc::clone(&socket),
         generation,
     };
-    let mut writing = node.runtime().spawn(writer.run());
+    let writing = node.runtime().spawn(writer.run());
     link.flush();
 
     // The reader of the connection before this one lets go of the inbound side when it ends. One
@@ -93,15 +109,8 @@ pub(crate) async fn drive(node: &Node, joined: Joined) -> Ending {
     };
 
     socket.limit_farewell();
-    let has_left = say_goodbye(&link, generation, &ending)
-        && time::timeout(FAREWELL, &mut writing).await.is_ok();
-    if has_left {
+    if finish_writing(writing, say_goodbye(&link, generation, &ending)).await {
         let _ = time::timeout(FAREWELL, linger(&socket)).await;
-    } else {
-        // A peer that does not read its last bytes is not waited for longer.
-        writing.abort();
-        // It holds the socket until it has ended.
-        let _ = writing.await;
     }
     link.disconnect(generation);
     match &ending {
@@ -109,6 +118,18 @@ pub(crate) async fn drive(node: &Node, joined: Joined) -> Ending {
         Ending::Lost(error) => tracing::debug!(peer = %link.peer(), %error, "a link was lost"),
     }
     ending
+}
+
+/// Waits until the last frame has left, where there is one; gives whether it has.
+async fn finish_writing(mut writing: JoinHandle<()>, has_last_frame: bool) -> bool {
+    if has_last_frame && time::timeout(FAREWELL, &mut writing).await.is_ok() {
+        return true;
+    }
+    // A peer that does not read its last bytes is not waited for longer.
+    writing.abort();
+    // It holds the socket until it has ended.
+    let _ = writing.await;
+    false
 }
 
 /// Waits until the peer has read everything and hung up: a TCP socket that is closed while the peer
@@ -228,7 +249,7 @@ fn handle(
             link.actor_ended(generation, binding, reason)?;
         }
         Event::Cancel { binding, sequence } => inbound.cancel(binding, sequence),
-        Event::Heartbeat | Event::Part => {}
+        Event::Heartbeat | Event::Fragment => {}
         Event::Unbind { binding } => inbound.unbind(binding),
         Event::Unbound { binding } => link.unbound_by_peer(generation, binding)?,
         Event::Resolve { request, name } => {
@@ -250,10 +271,113 @@ fn handle(
                 ask.refuse(failure);
             }
         }
+        Event::Widen => link.widen_for_peer(),
         Event::Close(reason) => return Err(reason),
         Event::Hello(_) | Event::Up { .. } => unreachable!("the handshake is done"),
+        of_an_object => handle_object(link, inbound.objects(), generation, of_an_object)?,
     }
     Ok(())
+}
+
+/// What may come over a bypass too.
+fn handle_object(
+    link: &PeerLink,
+    objects: &mut InboundObjects,
+    generation: u32,
+    event: Event<'_>,
+) -> Result<(), CloseReason> {
+    match event {
+        Event::Offer {
+            ticket,
+            length_bytes,
+        } => objects.offer(ticket, length_bytes),
+        Event::Part { ticket, frame } => objects.part(ticket, frame)?,
+        Event::Withdrawn { ticket } => objects.withdrawn(ticket),
+        Event::Taken {
+            ticket,
+            taken_bytes,
+        } => link.object_taken(ticket, taken_bytes)?,
+        Event::Declined { ticket, why } => link.object_declined(generation, ticket, why),
+        Event::Close(reason) => return Err(reason),
+        other => unreachable!("the receiving half lets in no {other:?}"),
+    }
+    Ok(())
+}
+
+/// Runs the bypass of a link until it ends, or the connection that it is beside.
+pub(crate) async fn drive_bypass(node: &Node, joined: Joined) {
+    let Joined {
+        link,
+        socket,
+        receive,
+        generation,
+        role: _,
+    } = joined;
+    let failed = link.with_connection(generation, |up| up.failed.clone());
+    let Some(failed) = failed else { return };
+    let writer = Writer {
+        link: Arc::clone(&link),
+        socket: Arc::clone(&socket),
+        generation,
+    };
+    let writing = node.runtime().spawn(writer.run());
+    link.flush_to(generation);
+    let weak: Weak<PeerLink> = Arc::downgrade(&link);
+    let mut reader = BypassReader {
+        link: &link,
+        objects: InboundObjects::new(node.clone(), weak, generation),
+        socket: &socket,
+        receive,
+        generation,
+    };
+    let ending = select! {
+        biased;
+        () = failed.cancelled() => Ending::Lost(superseded()),
+        ending = reader.read_on() => ending,
+        () = node.closing().cancelled() => Ending::Closed(CloseReason::Requested),
+    };
+    drop(reader);
+    socket.limit_farewell();
+    finish_writing(writing, say_goodbye(&link, generation, &ending)).await;
+    link.close_bypass(generation);
+    if let Ending::Closed(reason) = &ending
+        && !reason.is_orderly()
+    {
+        tracing::warn!(peer = %link.peer(), %reason, "a link's connection for objects was closed");
+    }
+}
+
+/// Reads what comes over a bypass.
+struct BypassReader<'a> {
+    link: &'a PeerLink,
+    objects: InboundObjects,
+    socket: &'a Socket,
+    receive: ReceiveHalf,
+    generation: u32,
+}
+
+impl BypassReader<'_> {
+    async fn read_on(&mut self) -> Ending {
+        loop {
+            if let Err(reason) = self.dispatch() {
+                return Ending::Closed(reason);
+            }
+            coop::consume_budget().await;
+            match self.socket.read(self.receive.buffer()).await {
+                Ok(0) => return Ending::Lost(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => self.link.hear(),
+                Err(error) => return Ending::Lost(error),
+            }
+        }
+    }
+
+    fn dispatch(&mut self) -> Result<(), CloseReason> {
+        while let Some(event) = self.receive.poll_event()? {
+            handle_object(self.link, &mut self.objects, self.generation, event)?;
+        }
+        self.link.flush_to(self.generation);
+        Ok(())
+    }
 }
 
 fn complete(ask: PendingAsk, archive: &Bytes, inbound: &Inbound) -> Result<(), CloseReason> {

@@ -19,6 +19,8 @@ pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
 /// the node that it says it is.
 pub(crate) struct Greeted {
     pub(crate) hello: Hello,
+    /// Of our own hello.
+    nonce: u128,
     handshake: Handshake,
 }
 
@@ -29,6 +31,23 @@ pub(crate) struct Established {
     pub(crate) receive: ReceiveHalf,
     /// Of the pair of nodes.
     pub(crate) epoch: u32,
+    pub(crate) origin: Origin,
+}
+
+/// How a connection came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The side that dialled makes further connections too.
+    pub(crate) side: Side,
+    /// The nonce of the accepting side: what a connection beside this one has to show.
+    pub(crate) nonce: u128,
+}
+
+/// Which side of a connection this node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Dialling,
+    Accepting,
 }
 
 /// Why there is no connection.
@@ -68,7 +87,11 @@ pub(crate) async fn greet(
         batch: AlignedVec::new(),
     };
     match in_time(handshake.greet(hello)).await {
-        Ok(hello) => Ok(Greeted { hello, handshake }),
+        Ok(theirs) => Ok(Greeted {
+            hello: theirs,
+            nonce: hello.nonce,
+            handshake,
+        }),
         Err(error) => Err(handshake.refuse_by(error)),
     }
 }
@@ -99,11 +122,24 @@ impl Greeted {
     /// The accepting side's last word: its `Confirm` is the first frame that the link writes.
     pub(crate) fn accept(mut self, epoch: u32) -> Established {
         self.append_confirm(epoch);
-        self.establish(epoch)
+        let origin = Origin {
+            side: Side::Accepting,
+            nonce: self.nonce,
+        };
+        self.establish(epoch, origin)
+    }
+
+    /// The peer has confirmed what we proposed.
+    pub(crate) fn accepted(self, epoch: u32) -> Established {
+        let origin = Origin {
+            side: Side::Dialling,
+            nonce: self.hello.nonce,
+        };
+        self.establish(epoch, origin)
     }
 
     /// The handshake is done.
-    pub(crate) fn establish(self, epoch: u32) -> Established {
+    fn establish(self, epoch: u32, origin: Origin) -> Established {
         let Handshake {
             socket,
             mut send,
@@ -116,6 +152,7 @@ impl Greeted {
             send,
             receive,
             epoch,
+            origin,
         }
     }
 

@@ -6,6 +6,7 @@
 //! [`TransportNode`] on the node.
 
 mod address;
+mod bypass;
 mod connection;
 mod dialer;
 mod driver;

@@ -5,6 +5,7 @@
 //! the sender's own thread when the link has been quiet, else the writer task (`driver.rs`), which
 //! takes all that gathered in one write.
 
+mod objects;
 mod port;
 
 use std::{
@@ -18,8 +19,8 @@ use std::{
 };
 
 use mycelium_core::{
-    EncodePorts, Inbound, InboundBinding, Link, LinkEvent, LinkKind, LinkRefusal, Node, PeerClock,
-    PendingAsk, Remote,
+    EncodePorts, Inbound, Link, LinkEvent, LinkKind, LinkRefusal, Node, PeerClock, PendingAsk,
+    Remote,
 };
 use mycelium_wire::{
     BindingId, CloseReason, Credit, EndReason, EndedBinding, Limits, NodeId, Resolved, SendHalf,
@@ -29,6 +30,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify, oneshot};
 
 use crate::{
     connection::{Connection, Errand, OPEN_QUESTIONS},
+    handshake::Origin,
     liveness::{Finding, LivenessConfig},
     outbound::{Down, Outbound, Released, Signal},
     socket::Socket,
@@ -52,6 +54,8 @@ pub(crate) struct PeerLink {
     pub(crate) inbound: AsyncMutex<Inbound>,
     /// Notifies all who wait for it when a connection is gone.
     lost: Notify,
+    /// Notifies all who wait for it when there is a bypass, or will be none.
+    widening: Notify,
 }
 
 impl PeerLink {
@@ -77,17 +81,23 @@ impl PeerLink {
                 outbound: Mutex::new(Outbound::new(ports)),
                 inbound: AsyncMutex::new(Inbound::new(node.clone(), link)),
                 lost: Notify::new(),
+                widening: Notify::new(),
             }
         })
     }
 
     /// A connection is up. The one before it, if there still is one, ends. The link must not have
     /// ended.
-    pub(crate) fn connect(&self, send: SendHalf, socket: Arc<Socket>) -> (u32, Released) {
+    pub(crate) fn connect(
+        &self,
+        origin: Origin,
+        send: SendHalf,
+        socket: Arc<Socket>,
+    ) -> (u32, Released) {
         // Relaxed: whoever makes a ref meanwhile gets the kind of one connection or the other.
         self.is_tcp
             .store(socket.kind() == LinkKind::Tcp, Ordering::Relaxed);
-        let make = |generation| Connection::new(generation, send, socket);
+        let make = |generation| Connection::new(generation, origin, send, socket);
         let connected = self.lock().connect(&self.peer, make);
         self.report_loss(&connected.1);
         let peer = self.peer.clone();
@@ -214,6 +224,11 @@ impl PeerLink {
     /// Sees to it that what was appended is written.
     pub(crate) fn flush(&self) {
         self.write(self.lock());
+    }
+
+    /// As [`flush`](Self::flush), for the connection of this generation.
+    pub(crate) fn flush_to(&self, generation: u32) {
+        self.write_to(self.lock(), generation);
     }
 
     /// Our binding has more room from now on; no more than this node is willing to keep for a peer
@@ -367,12 +382,12 @@ impl PeerLink {
         handled
     }
 
-    /// Appends to the connection of an inbound binding, if it is still up, and writes.
-    fn tell(&self, inbound: InboundBinding, append: impl FnOnce(&mut SendHalf)) {
+    /// Appends to a connection what it called forth, if it is still up, and writes.
+    fn tell(&self, generation: u32, append: impl FnOnce(&mut SendHalf)) {
         let mut outbound = self.lock();
-        if let Some(connection) = outbound.connection(inbound.generation) {
+        if let Some(connection) = outbound.connection(generation) {
             connection.reply(append);
-            self.write(outbound);
+            self.write_to(outbound, generation);
         }
     }
 
@@ -382,10 +397,17 @@ impl PeerLink {
         self.write(outbound);
     }
 
+    /// Sees to it that what was appended to the link's own connection is written.
     fn write(&self, mut outbound: MutexGuard<'_, Outbound>) {
-        let Some(up) = outbound.up() else { return };
-        let generation = up.generation;
-        if let Some(errand) = up.appoint_writer() {
+        if let Some(generation) = outbound.up().map(|up| up.generation) {
+            self.write_to(outbound, generation);
+        }
+    }
+
+    /// As [`write`](Self::write), for the connection of this generation.
+    fn write_to(&self, mut outbound: MutexGuard<'_, Outbound>, generation: u32) {
+        let up = outbound.connection(generation);
+        if let Some(errand) = up.and_then(Connection::appoint_writer) {
             drop(outbound);
             self.write_now(generation, errand);
         }

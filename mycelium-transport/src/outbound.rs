@@ -3,12 +3,13 @@
 use std::{collections::HashMap, mem, sync::Arc};
 
 use mycelium_core::{
-    EncodePorts, LinkRefusal, LinkState, LinkStats, PendingAsk, Remote, StopReason,
+    EncodePorts, LinkRefusal, LinkState, LinkStats, OutgoingTransfer, PendingAsk, Remote,
+    StopReason,
 };
 use mycelium_wire::{Bind, BindingId, NodeId, Resolved};
 use tokio::sync::oneshot;
 
-use crate::{connection::Connection, remotes::Remotes};
+use crate::{bypass::Bypass, connection::Connection, remotes::Remotes};
 
 /// What senders touch, under the lock of their link.
 pub(crate) struct Outbound {
@@ -22,6 +23,7 @@ pub(crate) struct Outbound {
     /// Signals that wait for the next connection, or for the peer to let go of a binding; at most
     /// one of each kind for an actor.
     signals: Vec<(Arc<Remote>, Signal)>,
+    pub(crate) bypass: Bypass,
     /// The asks that wait for answers, and what else messages are encoded with.
     pub(crate) ports: EncodePorts,
 }
@@ -40,6 +42,7 @@ pub(crate) enum Signal {
 pub(crate) struct Released {
     remotes: Vec<Arc<Remote>>,
     asks: Vec<PendingAsk>,
+    objects: Vec<Arc<OutgoingTransfer>>,
     /// How many messages were in flight, where a connection was lost.
     pub(crate) lost: Option<u64>,
     is_final: bool,
@@ -53,6 +56,13 @@ impl Released {
             PendingAsk::lose
         };
         self.asks.into_iter().for_each(settle);
+        for object in self.objects {
+            if self.is_final {
+                object.bury();
+            } else {
+                object.lose();
+            }
+        }
         for remote in self.remotes {
             if self.is_final {
                 remote.mourn(&StopReason::NodeDown);
@@ -88,6 +98,7 @@ impl Outbound {
             questions: HashMap::new(),
             next_question: 0,
             signals: Vec::new(),
+            bypass: Bypass::default(),
             ports,
         }
     }
@@ -102,8 +113,7 @@ impl Outbound {
             !matches!(self.state, State::Down(_)),
             "the end of a link is final"
         );
-        self.last_generation += 1;
-        let mut connection = Box::new(make(self.last_generation));
+        let mut connection = Box::new(make(self.next_generation()));
         let mut remotes = self.remotes.living();
         for remote in remotes.iter().filter(|remote| is_awaited(remote)) {
             connection.bind(remote);
@@ -121,7 +131,7 @@ impl Outbound {
 
     /// The connection of this generation is gone; `None` where it was not up any more.
     pub(crate) fn disconnect(&mut self, peer: &NodeId, generation: u32) -> Option<Released> {
-        self.connection(generation)?;
+        self.up().filter(|up| up.generation == generation)?;
         Some(self.replace(peer, State::Reconnecting))
     }
 
@@ -270,9 +280,28 @@ impl Outbound {
         }
     }
 
-    /// The connection, if it is the one of this generation.
+    /// The connection of this generation, if it is up: the link's own, or its bypass.
     pub(crate) fn connection(&mut self, generation: u32) -> Option<&mut Connection> {
-        self.up().filter(|up| up.generation == generation)
+        let own = match &mut self.state {
+            State::Up(connection) => Some(&mut **connection),
+            State::Reconnecting | State::Down(_) => None,
+        };
+        let both = own.into_iter().chain(self.bypass.up());
+        both.into_iter().find(|up| up.generation == generation)
+    }
+
+    /// Numbers a connection.
+    pub(crate) fn next_generation(&mut self) -> u32 {
+        self.last_generation += 1;
+        self.last_generation
+    }
+
+    /// What objects go over, or why nothing can be sent.
+    pub(crate) fn take_up_for_objects(&mut self) -> Result<&mut Connection, LinkRefusal> {
+        if self.bypass.up().is_some_and(|up| up.is_open()) {
+            return self.bypass.up().ok_or(LinkRefusal::Reconnecting);
+        }
+        self.take_up()
     }
 
     /// Leaves the state before. A connection that was up ends: what was in flight on it is reported
@@ -294,6 +323,7 @@ impl Outbound {
         }
         Released {
             asks: self.ports.pending().take_all(),
+            objects: self.bypass.end_all(),
             lost: Some(unknown),
             ..Released::default()
         }

@@ -186,6 +186,7 @@ mod tests {
             uid: 4,
             pid: 5,
             message_limit_bytes: 6,
+            joins: 0,
             addresses: Vec::new(),
         }
     }

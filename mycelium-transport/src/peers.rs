@@ -15,15 +15,17 @@ use tokio::{select, time};
 
 use crate::{
     PeerAddr, Transport,
+    connection::Connection,
     dialer::Dialer,
-    driver::{self, Ending, Joined, Lifeline},
-    handshake::{Established, Greeted, HandshakeError, greet},
+    driver::{self, Ending, Joined, Lifeline, Role},
+    handshake::{Established, Greeted, HANDSHAKE_TIMEOUT, HandshakeError, Origin, Side, greet},
     link::PeerLink,
     liveness::{Finding, LivenessConfig},
     outbound::{Down, Released},
     pairs::{Pairs, ProposeError, Verdict},
     peer_process::PeerProcess,
     socket::Socket,
+    tcp::TcpGuard,
 };
 
 /// Where a node listens; its transport fills it in.
@@ -91,7 +93,16 @@ impl Peers {
 
     /// Exchanges hellos over a fresh socket, and makes sure that the peer is of our own user.
     pub(crate) async fn greet(&self, socket: Socket) -> Result<Greeted, HandshakeError> {
-        greet(socket, &self.hello(), self.limits).await
+        self.greet_beside(socket, 0).await
+    }
+
+    /// As [`greet`](Self::greet), over a socket that joins the connection of this nonce.
+    async fn greet_beside(&self, socket: Socket, joins: u128) -> Result<Greeted, HandshakeError> {
+        let hello = Hello {
+            joins,
+            ..self.hello()
+        };
+        greet(socket, &hello, self.limits).await
     }
 
     /// Proposes a connection that we dialled, and makes it the one of its pair.
@@ -115,7 +126,7 @@ impl Peers {
             // It was declared down meanwhile: the next handshake tells it so.
             return Err(ProposeError::Busy);
         }
-        let joined = self.join(pairs, &hello, greeted.establish(epoch), None);
+        let joined = self.join(pairs, &hello, greeted.accepted(epoch), None);
         drop(proposal);
         Ok(joined)
     }
@@ -125,6 +136,9 @@ impl Peers {
         let way_back = socket.remote_ip();
         let mut greeted = self.greet(socket).await?;
         let theirs = greeted.proposed().await?;
+        if greeted.hello.joins != 0 {
+            return self.accept_bypass(greeted);
+        }
         loop {
             let ours_is_answered = {
                 let pairs = self.pairs();
@@ -144,6 +158,73 @@ impl Peers {
             };
             ours_is_answered.cancelled().await;
         }
+    }
+
+    /// Takes a connection in that the peer dialled beside the one of its link.
+    fn accept_bypass(&self, greeted: Greeted) -> Result<Joined, HandshakeError> {
+        let beside = Origin {
+            side: Side::Accepting,
+            nonce: greeted.hello.joins,
+        };
+        let link = self.link_to(&greeted.hello.node);
+        let Some(link) = link.filter(|link| link.origin() == Some(beside)) else {
+            greeted.refuse(&CloseReason::Replayed);
+            return Err(CloseReason::Replayed.into());
+        };
+        let established = greeted.accept(link.epoch());
+        let joined = link.open_bypass(beside, established);
+        // The first connection was lost meanwhile.
+        joined.ok_or_else(|| CloseReason::Requested.into())
+    }
+
+    /// Makes the bypass of a link that we dialled, as often as objects are to be moved and there is
+    /// none, for as long as the connection that it is beside.
+    async fn widen(self: Arc<Self>, link: Arc<PeerLink>, generation: u32) {
+        let parts = |up: &mut Connection| {
+            let asked = Arc::clone(&up.widen);
+            (asked, up.failed.clone(), up.socket(), up.origin)
+        };
+        let Some((asked, failed, socket, origin)) = link.with_connection(generation, parts) else {
+            return;
+        };
+        let closing = self.node.closing();
+        loop {
+            select! {
+                () = asked.notified() => {}
+                () = failed.cancelled() => return,
+                () = closing.cancelled() => return,
+            }
+            let made = select! {
+                made = self.dial_bypass(&link, &socket, origin) => made,
+                () = time::sleep(HANDSHAKE_TIMEOUT) => Err(CloseReason::HandshakeTimeout.into()),
+                () = closing.cancelled() => return,
+            };
+            match made {
+                Ok(joined) => driver::drive_bypass(&self.node, joined).await,
+                Err(error) => {
+                    tracing::debug!(peer = %link.peer(), %error, "no connection for objects");
+                    link.stay_narrow();
+                }
+            }
+        }
+    }
+
+    async fn dial_bypass(
+        &self,
+        link: &Arc<PeerLink>,
+        beside: &Socket,
+        origin: Origin,
+    ) -> Result<Joined, HandshakeError> {
+        let guard = self.node.extensions().get_or_insert_with(TcpGuard::default);
+        let socket = beside.dial_again(&guard, link.peer().name()).await?;
+        let mut greeted = self.greet_beside(socket, origin.nonce).await?;
+        if greeted.hello.node != *link.peer() {
+            greeted.refuse(&CloseReason::Requested);
+            return Err(CloseReason::Requested.into());
+        }
+        let epoch = greeted.propose(link.epoch()).await?;
+        let joined = link.open_bypass(origin, greeted.accepted(epoch));
+        joined.ok_or_else(|| CloseReason::Requested.into())
     }
 
     /// The peer's Unix socket, where the pair may have a link over Unix.
@@ -180,7 +261,17 @@ impl Peers {
     /// Drives a connection until it ends; the link outlives it for as long as the peer may return.
     pub(crate) async fn drive(self: &Arc<Self>, mut joined: Joined) {
         let (link, generation) = (Arc::clone(&joined.link), joined.generation);
-        let lifeline = mem::take(&mut joined.lifeline);
+        let lifeline = match mem::replace(&mut joined.role, Role::Bypass) {
+            Role::Own(lifeline) => lifeline,
+            Role::Bypass => return driver::drive_bypass(&self.node, joined).await,
+        };
+        if link
+            .origin()
+            .is_some_and(|origin| origin.side == Side::Dialling)
+        {
+            let widen = Arc::clone(self).widen(Arc::clone(&link), generation);
+            self.node.spawn_task(widen);
+        }
         match driver::drive(&self.node, joined).await {
             Ending::Closed(reason) if reason.is_final() => self.give_up(&link),
             _ => self.await_return(link, generation, lifeline),
@@ -261,6 +352,7 @@ impl Peers {
             send,
             receive,
             epoch,
+            origin,
         } = established;
         let lifeline = Lifeline {
             process: PeerProcess::behind(&socket, hello.pid),
@@ -271,7 +363,7 @@ impl Peers {
         let is_new = known.is_none();
         let link = known.unwrap_or_else(|| self.new_link(hello, epoch, socket.kind()));
         let socket = Arc::new(socket);
-        let (generation, released) = link.connect(send, Arc::clone(&socket));
+        let (generation, released) = link.connect(origin, send, Arc::clone(&socket));
         let before = is_new.then(|| pairs.insert(Arc::clone(&link))).flatten();
         let replaced = before.as_ref().map(|before| {
             // The same life in a later epoch had declared us down: what it still says on the old
@@ -298,7 +390,7 @@ impl Peers {
             socket,
             receive,
             generation,
-            lifeline,
+            role: Role::Own(lifeline),
         }
     }
 
@@ -364,6 +456,7 @@ impl Peers {
             uid: geteuid().as_raw(),
             pid: getpid().as_raw_nonzero().get().unsigned_abs(),
             message_limit_bytes: self.limits.message_bytes,
+            joins: 0,
             addresses: self
                 .addresses
                 .all()

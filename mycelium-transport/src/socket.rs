@@ -17,9 +17,10 @@ use socket2::SockRef;
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::{
+    memory,
     pipe::Pipe,
     same_user::{self, Untrusted},
-    tcp,
+    tcp::{self, TcpGuard},
     tls::Tls,
 };
 
@@ -42,6 +43,20 @@ impl Socket {
             Self::Tcp(stream) => Ok(tcp::prepare(stream)?),
             Self::Tls(tls) => Ok(tcp::prepare(tls.stream())?),
             Self::Pipe(_) => Ok(()),
+        }
+    }
+
+    /// Another connection to where this one was dialled.
+    pub(crate) async fn dial_again(&self, guard: &TcpGuard, peer: &NodeName) -> io::Result<Self> {
+        match self {
+            Self::Unix(stream) => {
+                let address = stream.peer_addr()?;
+                let path = address.as_pathname().ok_or(io::ErrorKind::NotFound)?;
+                Ok(Self::Unix(UnixStream::connect(path).await?))
+            }
+            Self::Tcp(stream) => guard.dialled(tcp::connect(&[stream.peer_addr()?]).await?),
+            Self::Tls(tls) => guard.dialled(tcp::connect(&[tls.stream().peer_addr()?]).await?),
+            Self::Pipe(_) => memory::connect(peer.as_str()).map(Self::Pipe),
         }
     }
 

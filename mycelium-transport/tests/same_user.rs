@@ -115,6 +115,7 @@ fn is_confirmed(stream: &mut TcpStream) -> bool {
         uid: 0,
         pid: 0,
         message_limit_bytes: 1_024,
+        joins: 0,
         addresses: Vec::new(),
     };
     let limits = Limits::default();

@@ -1,13 +1,14 @@
 //! [`Bulk`]: frames that are too long to let others wait for them, and what must not pass them.
 //!
 //! A frame above [`FRAGMENT_BYTES`] leaves in fragments, one with each batch of other frames. What
-//! its binding sends later waits behind it, in its lane; all else passes.
+//! its binding sends later waits behind it, in its lane; all else passes. The parts of objects take
+//! turns with these fragments, and hold nothing else back.
 
 use std::collections::VecDeque;
 
 use rkyv::util::AlignedVec;
 
-use crate::{BindingId, FrameKind, Header, header::HEADER_BYTES, outbound::OutboundBuffer};
+use crate::{BindingId, FrameKind, Header, Part, header::HEADER_BYTES, outbound::OutboundBuffer};
 
 /// The most bytes of a frame that travels in one piece, and of a fragment.
 pub const FRAGMENT_BYTES: usize = 64 << 10;
@@ -18,12 +19,14 @@ pub const LANES: usize = 16;
 /// What one fragment carries.
 const CHUNK_BYTES: usize = FRAGMENT_BYTES - HEADER_BYTES;
 
-/// Whose frames keep their order.
+/// Whose frames keep their order among each other.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sender {
     Binding(BindingId),
     /// Answers, to whichever requests.
     Answers,
+    /// The object with this ticket.
+    Object(u64),
 }
 
 /// The long frames of one direction; those of the first [`LANES`] senders are under way.
@@ -61,6 +64,8 @@ enum Waiting {
         sent_bytes: usize,
         number: Option<u32>,
     },
+    /// A frame that leaves whole, one with each batch of other frames.
+    Part(AlignedVec<16>),
     /// Frames that came after a long one of their sender.
     Short(AlignedVec<16>),
     /// What is held under this number waits for all before it.
@@ -97,6 +102,25 @@ impl Bulk {
         );
     }
 
+    /// Takes a part of an object.
+    pub(crate) fn push_part(&mut self, part: Part) {
+        let of = Sender::Object(part.ticket);
+        self.push(of, part.frame.len(), Waiting::Part(part.frame));
+    }
+
+    /// Drops the parts of an object that wait.
+    pub(crate) fn drop_parts(&mut self, ticket: u64) {
+        let of = Sender::Object(ticket);
+        if let Some(at) = self.lanes.iter().position(|lane| lane.of == of) {
+            self.bytes -= self.lanes.remove(at).map_or(0, |lane| lane.bytes());
+        }
+    }
+
+    /// Whether messages or answers wait.
+    pub(crate) fn has_messages(&self) -> bool {
+        self.lanes.iter().any(|lane| !lane.is_object())
+    }
+
     /// Takes frames that must not pass a long one of their sender.
     pub(crate) fn push_short(&mut self, of: Sender, frames: AlignedVec<16>) {
         self.push(of, frames.len(), Waiting::Short(frames));
@@ -106,14 +130,16 @@ impl Bulk {
     pub(crate) fn hold(&mut self, binding: BindingId, frames: AlignedVec<16>) {
         self.last_held += 1;
         let number = self.last_held;
-        for lane in &mut self.lanes {
+        let mut lanes = 0;
+        for lane in self.lanes.iter_mut().filter(|lane| !lane.is_object()) {
             lane.waiting.push_back(Waiting::Mark(number));
+            lanes += 1;
         }
         self.bytes += frames.len();
         self.held.push(Held {
             number,
             binding,
-            lanes: self.lanes.len(),
+            lanes,
             frames,
         });
     }
@@ -184,10 +210,14 @@ impl Lane {
             Waiting::Long {
                 frame, sent_bytes, ..
             } => frame.len() - sent_bytes,
-            Waiting::Short(frames) => frames.len(),
+            Waiting::Part(frames) | Waiting::Short(frames) => frames.len(),
             Waiting::Mark(_) => 0,
         };
         self.waiting.iter().map(left).sum()
+    }
+
+    fn is_object(&self) -> bool {
+        matches!(self.of, Sender::Object(_))
     }
 
     fn is_under_way(&self) -> bool {
@@ -225,6 +255,11 @@ impl Lane {
         }
         loop {
             match self.waiting.front() {
+                Some(Waiting::Part(frame)) => {
+                    out.append(frame);
+                    self.waiting.pop_front();
+                    return;
+                }
                 Some(Waiting::Short(frames)) => out.append(frames),
                 Some(Waiting::Mark(mark)) => marks.push(*mark),
                 Some(Waiting::Long { .. }) | None => return,

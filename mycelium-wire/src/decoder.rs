@@ -39,7 +39,7 @@ pub struct FrameDecoder {
     /// Bytes the frame at `start` occupies, as far as its header is known.
     wanted_bytes: usize,
     limit_control: u32,
-    /// Of messages, replies, and fragments of these.
+    /// Of messages, replies, fragments of these, and parts of objects.
     limit_message: u32,
     check: Check,
 }
@@ -121,7 +121,9 @@ impl FrameDecoder {
 
     fn check_length(&self, header: &Header) -> Result<(), CloseReason> {
         let limit = match header.kind {
-            FrameKind::Message | FrameKind::Reply | FrameKind::Fragment => self.limit_message,
+            FrameKind::Message | FrameKind::Reply | FrameKind::Fragment | FrameKind::Part => {
+                self.limit_message
+            }
             _ => self.limit_control,
         };
         let length = header.length;

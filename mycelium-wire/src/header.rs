@@ -91,6 +91,18 @@ frame_kinds! {
     Cancel = 18,
     /// The next part of a `Message` or `Reply` that is too long to let others wait for it.
     Fragment = 19,
+    /// Somebody who was given a ticket offers an object: its parts follow.
+    Offer = 20,
+    /// The next bytes of an object.
+    Part = 21,
+    /// How much of an object was taken: as much more may follow.
+    Taken = 22,
+    /// No more of an object comes.
+    Withdraw = 23,
+    /// An object is not wanted, or not any more.
+    Decline = 24,
+    /// Objects are about to be moved: the dialling side shall make a connection for them.
+    Widen = 25,
 }
 
 impl FrameKind {
@@ -112,7 +124,8 @@ impl FrameKind {
                 | Self::ReplyFailed
                 | Self::Heartbeat
                 | Self::Fragment
-        )
+                | Self::Widen
+        ) && !self.names_ticket()
     }
 
     /// Whether frames of this kind count, or refer to, a binding's messages.
@@ -136,6 +149,14 @@ impl FrameKind {
         matches!(
             self,
             Self::Resolve | Self::Resolved | Self::Reply | Self::ReplyFailed
+        ) || self.names_ticket()
+    }
+
+    /// Whether frames of this kind move an object.
+    pub(crate) const fn names_ticket(self) -> bool {
+        matches!(
+            self,
+            Self::Offer | Self::Part | Self::Taken | Self::Withdraw | Self::Decline
         )
     }
 }
@@ -179,7 +200,8 @@ pub struct Header {
     /// that of the binding's last message; in `Cancel` that of the message it is about; in
     /// `Fragment` the number of its lane; 0 in all other kinds.
     pub sequence: u32,
-    /// The question that is asked, or that this frame answers; 0 in kinds that do neither.
+    /// The question that is asked, or that this frame answers; the ticket of the object that is
+    /// moved; 0 in kinds that do nothing of it.
     pub request: u64,
     /// The frame's check on a link with [`Check::Crc32c`](crate::Check::Crc32c), where it may be any
     /// number; 0 on all others.

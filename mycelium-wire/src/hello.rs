@@ -32,7 +32,12 @@ const MAGIC: [u8; 8] = *b"mycelium";
 ///      |                 |                 |      |      |  limit  |          |
 ///      |      u128       |      u128       | u32  | u32  |   u32   |    u32   |
 ///      +-----------------+-----------------+------+------+---------+----------+
-///     80: the probe's archive, the node's name, then each address: its size as u16, its text
+///     80                96
+///      +-----------------+
+///      |      joins      |
+///      |      u128       |
+///      +-----------------+
+///     96: the probe's archive, the node's name, then each address: its size as u16, its text
 /// ```
 ///
 /// Magic and versions stay where they are in every version, so that any two versions can tell each
@@ -51,11 +56,14 @@ pub struct Hello {
     pub pid: u32,
     /// The longest archive of one message that the node accepts.
     pub message_limit_bytes: u32,
+    /// The nonce of the peer's `Hello` on the connection beside which this one is to carry objects;
+    /// 0 for a connection of its own. Only the dialling side knows.
+    pub joins: u128,
     /// Where the node listens.
     pub addresses: Vec<Box<str>>,
 }
 
-const FIXED_BYTES: usize = 80;
+const FIXED_BYTES: usize = 96;
 const PAYLOAD_LIMIT_BYTES: usize = CONTROL_FRAME_BYTES as usize - HEADER_BYTES;
 
 impl Hello {
@@ -85,6 +93,7 @@ impl Hello {
         out.extend_from_slice(&self.pid.to_le_bytes());
         out.extend_from_slice(&self.message_limit_bytes.to_le_bytes());
         out.extend_from_slice(&u32::from(narrow(self.addresses.len())).to_le_bytes());
+        out.extend_from_slice(&self.joins.to_le_bytes());
         out.extend_from_slice(&probe);
         out.extend_from_slice(name.as_bytes());
         for address in &self.addresses {
@@ -109,6 +118,7 @@ impl Hello {
         let pid = reader.u32()?;
         let message_limit_bytes = reader.u32()?;
         let address_count = reader.u32()?;
+        let joins = reader.u128()?;
         if reader.bytes(probe_bytes)? != probe_archive().as_slice() {
             return Err(Incompatibility::ArchiveFormat.into());
         }
@@ -124,6 +134,7 @@ impl Hello {
             uid,
             pid,
             message_limit_bytes,
+            joins,
             addresses,
         })
     }

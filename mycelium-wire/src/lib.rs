@@ -35,6 +35,7 @@ mod receive_half;
 mod reply_failure;
 mod send_half;
 mod shared;
+mod transfer;
 mod wire;
 
 pub use crate::{
@@ -62,6 +63,7 @@ pub use crate::{
     reply_failure::ReplyFailure,
     send_half::{SendHalf, SendRefused},
     shared::{ArchivedShared, Shared},
+    transfer::{Decline, PART_BYTES, Part, TRANSFER_WINDOW_BYTES},
     wire::Wire,
 };
 

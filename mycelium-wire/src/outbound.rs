@@ -27,6 +27,16 @@ impl OutboundBuffer {
         }
     }
 
+    /// A whole frame that waits beside the others.
+    pub(crate) fn one_frame(check: Check, header: Header, payload: &[u8]) -> AlignedVec<16> {
+        let mut alone = Self::new(check);
+        alone
+            .bytes
+            .reserve_exact(header.with_payload(payload.len()).frame_bytes());
+        alone.frame(header, |out| out.extend_from_slice(payload));
+        alone.bytes
+    }
+
     /// Bytes of whole frames.
     pub(crate) fn committed_bytes(&self) -> usize {
         self.committed_bytes

@@ -5,11 +5,12 @@ use std::fmt;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    Bind, BindingId, Check, CloseReason, Credit, EndReason, Frame, FrameDecoder, FrameExtensions,
-    FrameKind, Header, Hello, Limits, ReplyFailure, Resolved, Window,
+    Bind, BindingId, Check, CloseReason, Credit, Decline, EndReason, Frame, FrameDecoder,
+    FrameExtensions, FrameKind, Header, Hello, Limits, ReplyFailure, Resolved, Window,
     control::Reader,
     hello::{self, not_mycelium},
     reassembly::{LongFrame, Reassembly},
+    transfer::read_bytes,
 };
 
 /// What a peer sent.
@@ -58,8 +59,8 @@ pub enum Event<'a> {
         /// Its archive, 16-aligned, not yet validated.
         archive: Bytes,
     },
-    /// A part of a long message or reply; nothing is to be done.
-    Part,
+    /// Some bytes of a long message or reply; nothing is to be done.
+    Fragment,
     /// Nobody waits for the answer to this message any more: if it was not handled yet, it need not
     /// be.
     Cancel {
@@ -140,6 +141,41 @@ pub enum Event<'a> {
         /// Why.
         failure: ReplyFailure,
     },
+    /// The peer wants a connection for objects beside this one, which we dialled.
+    Widen,
+    /// The peer offers an object. Tickets are not checked here, in this kind and the next four.
+    Offer {
+        /// What was given out for it, somewhere.
+        ticket: u64,
+        /// How long it is.
+        length_bytes: u64,
+    },
+    /// The next bytes of an object; at least one.
+    Part {
+        /// The object's.
+        ticket: u64,
+        /// Its payload are the bytes.
+        frame: Frame<'a>,
+    },
+    /// No more of an object comes.
+    Withdrawn {
+        /// The object's.
+        ticket: u64,
+    },
+    /// How much of an object of ours was taken so far.
+    Taken {
+        /// The object's.
+        ticket: u64,
+        /// Bytes from its start.
+        taken_bytes: u64,
+    },
+    /// An object of ours is not wanted, or not any more.
+    Declined {
+        /// The object's.
+        ticket: u64,
+        /// Why.
+        why: Decline,
+    },
     /// The peer closed the link; nothing follows.
     Close(CloseReason),
 }
@@ -190,8 +226,14 @@ impl ReceiveHalf {
                 state: HandshakeState::AwaitHello,
                 bindings: Vec::new(),
                 reassembly: Reassembly::default(),
+                carries: Carries::Everything,
             },
         }
+    }
+
+    /// From here on nothing but objects is let in: the connection is one beside another.
+    pub fn admit_only_objects(&mut self) {
+        self.session.carries = Carries::Objects;
     }
 
     /// The buffer to read into, with room; see [`FrameDecoder::buffer`].
@@ -255,6 +297,15 @@ struct Session {
     /// The last sequence of every binding that the peer made.
     bindings: Vec<Option<u32>>,
     reassembly: Reassembly,
+    carries: Carries,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carries {
+    Everything,
+    /// What is moved beside another connection.
+    Objects,
 }
 
 impl Session {
@@ -263,12 +314,18 @@ impl Session {
             (_, FrameKind::Close) => self.handle_close(&frame),
             (HandshakeState::AwaitHello, FrameKind::Hello) => self.handle_hello(&frame),
             (HandshakeState::AwaitConfirm, FrameKind::Confirm) => self.handle_confirm(frame),
+            (state @ HandshakeState::Open, kind)
+                if self.carries == Carries::Objects && !kind.names_ticket() =>
+            {
+                Err(CloseReason::Unexpected { kind, state })
+            }
             (HandshakeState::Open, FrameKind::Message) => self.handle_message(frame),
             (HandshakeState::Open, FrameKind::Reply) => Ok(Event::Reply {
                 request: frame.header().request,
                 frame,
             }),
             (HandshakeState::Open, FrameKind::Fragment) => self.handle_fragment(&frame),
+            (HandshakeState::Open, FrameKind::Part) => part(frame),
             (HandshakeState::Open, _) => self.handle_control(frame),
             (state, kind) => Err(CloseReason::Unexpected { kind, state }),
         }
@@ -317,7 +374,7 @@ impl Session {
         let lane = frame.header().sequence;
         let whole = self.reassembly.take(lane, frame.payload(), &self.limits)?;
         Ok(match whole {
-            None => Event::Part,
+            None => Event::Fragment,
             Some(LongFrame::Reply { request, archive }) => Event::LongReply { request, archive },
             Some(LongFrame::Message {
                 binding,
@@ -403,12 +460,33 @@ impl Session {
                 request,
                 failure: ReplyFailure::read(payload)?,
             }),
+            FrameKind::Widen => {
+                Reader::new(kind, payload).finish()?;
+                Ok(Event::Widen)
+            }
+            FrameKind::Offer => Ok(Event::Offer {
+                ticket: request,
+                length_bytes: read_bytes(kind, payload)?,
+            }),
+            FrameKind::Withdraw => {
+                Reader::new(kind, payload).finish()?;
+                Ok(Event::Withdrawn { ticket: request })
+            }
+            FrameKind::Taken => Ok(Event::Taken {
+                ticket: request,
+                taken_bytes: read_bytes(kind, payload)?,
+            }),
+            FrameKind::Decline => Ok(Event::Declined {
+                ticket: request,
+                why: Decline::read(payload)?,
+            }),
             FrameKind::Hello
             | FrameKind::Confirm
             | FrameKind::Close
             | FrameKind::Message
             | FrameKind::Reply
-            | FrameKind::Fragment => Err(CloseReason::Unexpected {
+            | FrameKind::Fragment
+            | FrameKind::Part => Err(CloseReason::Unexpected {
                 kind,
                 state: self.state,
             }),
@@ -476,6 +554,17 @@ impl Session {
     }
 }
 
+fn part(frame: Frame<'_>) -> Result<Event<'_>, CloseReason> {
+    if frame.payload().is_empty() {
+        return Err(CloseReason::Malformed {
+            kind: FrameKind::Part,
+            what: "it is empty",
+        });
+    }
+    let ticket = frame.header().request;
+    Ok(Event::Part { ticket, frame })
+}
+
 fn in_order(binding: BindingId, wanted: u32, found: u32) -> Result<(), CloseReason> {
     if wanted == found {
         return Ok(());
@@ -489,7 +578,7 @@ fn in_order(binding: BindingId, wanted: u32, found: u32) -> Result<(), CloseReas
 
 #[cfg(test)]
 mod tests {
-    use super::{HandshakeState, Reassembly, ReceiveHalf, Session};
+    use super::{Carries, HandshakeState, Reassembly, ReceiveHalf, Session};
     use crate::{BindingId, Check, CloseReason, Event, FrameDecoder, FrameKind, Header, Limits};
 
     #[test]
@@ -504,6 +593,7 @@ mod tests {
                 state: HandshakeState::Open,
                 bindings: vec![Some(u32::MAX - 1)],
                 reassembly: Reassembly::default(),
+                carries: Carries::Everything,
             },
         };
         for sequence in [u32::MAX, 0, 1] {

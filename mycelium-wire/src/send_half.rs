@@ -5,9 +5,9 @@ use std::any::Any;
 use rkyv::{ser::allocator::Arena, util::AlignedVec};
 
 use crate::{
-    Bind, BindingId, Check, CloseReason, Credit, CreditWindow, Encoder, EndReason, FRAGMENT_BYTES,
-    FrameExtensions, FrameKind, Header, Hello, Limits, ReplyFailure, Resolved, TEXT_LIMIT_BYTES,
-    Totals, Window, WireError,
+    Bind, BindingId, Check, CloseReason, Credit, CreditWindow, Decline, Encoder, EndReason,
+    FRAGMENT_BYTES, FrameExtensions, FrameKind, Header, Hello, Limits, Part, ReplyFailure,
+    Resolved, TEXT_LIMIT_BYTES, Totals, Window, WireError,
     bulk::{Bulk, Sender},
     frame_bytes,
     header::HEADER_LENGTH,
@@ -276,7 +276,7 @@ impl SendHalf {
             .frame(binding_header(FrameKind::Ended, binding), |out| {
                 reason.write(out);
             });
-        if self.bulk.bytes() > 0 {
+        if self.bulk.has_messages() {
             let frame = self.outbound.cut(start);
             self.bulk.hold(binding, frame);
         }
@@ -370,6 +370,54 @@ impl SendHalf {
             .frame(request_header(FrameKind::ReplyFailed, request), |out| {
                 failure.write(out);
             });
+    }
+
+    /// Asks the dialling side for a connection that carries objects beside this one.
+    pub fn widen(&mut self) {
+        self.outbound.frame(Header::new(FrameKind::Widen), |_| {});
+    }
+
+    /// Offers an object of this length to whoever gave the ticket out; its parts may follow at once,
+    /// within [`TRANSFER_WINDOW_BYTES`](crate::TRANSFER_WINDOW_BYTES).
+    pub fn offer(&mut self, ticket: u64, length_bytes: u64) {
+        self.outbound
+            .frame(request_header(FrameKind::Offer, ticket), |out| {
+                out.extend_from_slice(&length_bytes.to_le_bytes());
+            });
+    }
+
+    /// Takes the next part of an object that was offered. It takes turns with others, and with the
+    /// fragments of long messages; all else passes.
+    pub fn part(&mut self, part: Part) {
+        self.bulk.push_part(part);
+    }
+
+    /// Says that no more of an object comes; parts that wait are dropped.
+    pub fn withdraw(&mut self, ticket: u64) {
+        self.bulk.drop_parts(ticket);
+        self.outbound
+            .frame(request_header(FrameKind::Withdraw, ticket), |_| {});
+    }
+
+    /// Says how many bytes of an object of the peer's were taken so far.
+    pub fn taken(&mut self, ticket: u64, taken_bytes: u64) {
+        self.outbound
+            .frame(request_header(FrameKind::Taken, ticket), |out| {
+                out.extend_from_slice(&taken_bytes.to_le_bytes());
+            });
+    }
+
+    /// Says that an object of the peer's is not wanted, or not any more.
+    pub fn decline(&mut self, ticket: u64, why: Decline) {
+        self.outbound
+            .frame(request_header(FrameKind::Decline, ticket), |out| {
+                why.write(out);
+            });
+    }
+
+    /// The peer wants no more of an object: parts that wait are dropped.
+    pub fn handle_declined(&mut self, ticket: u64) {
+        self.bulk.drop_parts(ticket);
     }
 
     /// Takes the target's acceptance of a binding.

@@ -40,6 +40,7 @@ fn receiver(check: Check) -> ReceiveHalf {
         uid: 4,
         pid: 5,
         message_limit_bytes: 1 << 20,
+        joins: 0,
         addresses: Vec::new(),
     };
     peer.hello(&hello).expect("fits");

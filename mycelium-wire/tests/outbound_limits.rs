@@ -91,6 +91,7 @@ fn names_and_addresses_that_do_not_fit_are_refused() {
         uid: 4,
         pid: 5,
         message_limit_bytes: 6,
+        joins: 0,
         addresses: vec!["unix:/run/book-1.sock".into(); 200],
     };
     assert!(half.hello(&hello).is_err());

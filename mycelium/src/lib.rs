@@ -74,11 +74,11 @@
 #[doc(inline)]
 pub use mycelium_core::{
     Actor, ActorError, ActorRef, ActorResult, Archived, Ask, AskError, Attachment, Bounds, Context,
-    DeadLetter, DeadLetterCounts, DeadLetterNotice, DeadLetterReason, DeadLetters, Inbox, Link,
-    LinkEvent, LinkEvents, LinkKind, LinkNotice, LinkRefusal, LinkState, LinkStats, LocalRef,
-    Message, Node, NodeBuilder, NodeStats, Outgoing, RemoteRef, ReplyTo, SendError, SendFuture,
-    SendOptions, ShutdownTimeout, SpawnOptions, StartError, StopReason, Terminated, Timer,
-    TooManyExports, TooMuchWork, WatchError,
+    DeadLetter, DeadLetterCounts, DeadLetterNotice, DeadLetterReason, DeadLetters, Inbox,
+    IncomingTransfer, Link, LinkEvent, LinkEvents, LinkKind, LinkNotice, LinkRefusal, LinkState,
+    LinkStats, LocalRef, Message, Node, NodeBuilder, NodeStats, Outgoing, RemoteRef, ReplyTo,
+    SendError, SendFuture, SendOptions, ShutdownTimeout, SpawnOptions, StartError, StopReason,
+    Terminated, Timer, TooManyExports, TooMuchWork, TransferError, TransferTicket, WatchError,
 };
 #[doc(inline)]
 pub use mycelium_macros::message;

@@ -1,11 +1,14 @@
 //! A link that is cut comes back.
 
-use mycelium::prelude::*;
+use std::pin::pin;
+
+use mycelium::{TransferError, prelude::*};
 use tokio::{sync::mpsc, task};
 
 use super::{
     actors::{Desk, LIVES, PATIENCE, Question, Tick, poll_once, probe},
     counts::{at_rest, mortal},
+    objects::{BYTES, LIMIT, Source, sending, take_rest},
 };
 use crate::bed::Bed;
 
@@ -126,4 +129,28 @@ pub(super) async fn what_a_cut_leaves_unknown_bounds_what_was_handled(bed: &Bed)
         (stats.confirmed..=most).contains(&count),
         "{count}: {stats:?}"
     );
+}
+
+pub(super) async fn a_lost_connection_fails_its_objects_on_both_sides(bed: &Bed) {
+    let (actor, _handled) = probe();
+    let ticks = bed.place_near(actor).await;
+    let (ticket, mut object) = bed.near.expect_transfer(LIMIT);
+    let (unused, mut other) = bed.near.expect_transfer(LIMIT);
+    let sending = sending(&bed.far, &ticket, LIMIT);
+    let first = object.next().await.expect(LIVES).expect("there is more");
+    assert!(poll_once(&mut pin!(other.next())).await.is_none());
+    bed.proxy().cut_and_await_redial().await;
+    let ended = sending.await.expect("no panic");
+    assert!(matches!(ended, Err(TransferError::LinkDown)), "{ended:?}");
+    let ended = take_rest(&mut object, first.len() as u64).await;
+    assert!(matches!(ended, Err(TransferError::LinkDown)), "{ended:?}");
+
+    // A ticket that was not used is good on the next connection.
+    ticks.send(Tick::number(0)).await.expect("it waits for it");
+    let (taken, sent) = tokio::join!(
+        take_rest(&mut other, 0),
+        bed.far.transfer(&unused, BYTES, Source::endless())
+    );
+    assert_eq!(taken.expect(LIVES), BYTES);
+    sent.expect("all was taken");
 }

@@ -109,6 +109,7 @@ pub(crate) fn hello() -> Hello {
         uid: 1_000,
         pid: 4_242,
         message_limit_bytes: 1 << 20,
+        joins: 0,
         addresses: vec!["unix:/run/peer.sock".into(), "tcp:127.0.0.1:7000".into()],
     }
 }

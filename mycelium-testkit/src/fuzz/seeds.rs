@@ -4,9 +4,9 @@ use std::iter;
 
 use fastrand::Rng;
 use mycelium::wire::{
-    ActorId, Bind, BindingId, Check, CloseReason, Credit, Encoder, EndReason, ExportKey,
-    FRAGMENT_BYTES, FrameExtensions, FrameKind, Header, Limits, ReplyFailure, Resolved, SendHalf,
-    SendTime, TraceContext, Window, rkyv::util::AlignedVec,
+    ActorId, Bind, BindingId, Check, CloseReason, Credit, Decline, Encoder, EndReason, ExportKey,
+    FRAGMENT_BYTES, FrameExtensions, FrameKind, Header, Limits, Part, ReplyFailure, Resolved,
+    SendHalf, SendTime, TraceContext, Window, rkyv::util::AlignedVec,
 };
 
 use crate::fuzz::{handshake, message, wire_types};
@@ -143,7 +143,7 @@ fn frames(check: Check) -> impl Iterator<Item = (String, Vec<u8>)> {
     let mut buffer = AlignedVec::new();
     let mut written = Vec::new();
     for &kind in FrameKind::ALL {
-        write_one(&mut half, id, kind);
+        write_one(&mut half, check, id, kind);
         if half.poll_transmit(&mut buffer) {
             written.push((kind.to_string().to_lowercase(), buffer.to_vec()));
         }
@@ -152,7 +152,7 @@ fn frames(check: Check) -> impl Iterator<Item = (String, Vec<u8>)> {
 }
 
 /// Writes one frame, by the call that a node makes.
-fn write_one(half: &mut SendHalf, id: BindingId, kind: FrameKind) {
+fn write_one(half: &mut SendHalf, check: Check, id: BindingId, kind: FrameKind) {
     let archive = (0x6162_u64, 42_u32);
     match kind {
         FrameKind::Hello => half.hello(&handshake::hello()).expect("it fits"),
@@ -187,6 +187,12 @@ fn write_one(half: &mut SendHalf, id: BindingId, kind: FrameKind) {
             .reply(9, &mut (), &mut |encoder| encoder.encode(&archive))
             .expect("it is short"),
         FrameKind::ReplyFailed => half.reply_failed(9, &ReplyFailure::NoReply),
+        FrameKind::Widen => half.widen(),
+        FrameKind::Offer => half.offer(9, 5),
+        FrameKind::Part => half.part(Part::new(9, b"bytes", check)),
+        FrameKind::Taken => half.taken(9, 5),
+        FrameKind::Withdraw => half.withdraw(9),
+        FrameKind::Decline => half.decline(9, Decline::NoLonger),
         other => panic!("no example of {other}"),
     }
 }

@@ -32,7 +32,8 @@ pub(crate) enum Arrival {
     Resolved(u64, Option<Resolved>),
     Answered(u64),
     Close,
-    /// A heartbeat, a cancel, or a part: the simulated actors handle everything.
+    /// A heartbeat, a cancel, or a fragment: the simulated actors handle everything, and move no
+    /// objects.
     Nothing,
 }
 
@@ -72,7 +73,15 @@ impl Arrival {
             Event::LongReply { request, archive } => Self::Answered(reply(request, &archive)?),
             Event::ReplyFailed { request, .. } => Self::Answered(request),
             Event::Close(_) => Self::Close,
-            Event::Cancel { .. } | Event::Heartbeat | Event::Part => Self::Nothing,
+            Event::Cancel { .. }
+            | Event::Heartbeat
+            | Event::Fragment
+            | Event::Widen
+            | Event::Offer { .. }
+            | Event::Part { .. }
+            | Event::Withdrawn { .. }
+            | Event::Taken { .. }
+            | Event::Declined { .. } => Self::Nothing,
         })
     }
 }

@@ -135,6 +135,7 @@ fn hello(nonce: u128) -> Hello {
         uid: 1_000,
         pid: 4_242,
         message_limit_bytes: MESSAGE_LIMIT_BYTES,
+        joins: 0,
         addresses: vec!["tcp:127.0.0.1:7000".into()],
     }
 }

@@ -27,7 +27,7 @@ pub(crate) const STATES: [HandshakeState; 3] = [
 ];
 
 /// Kinds that an open link takes whatever is bound.
-const NEED_NO_BINDING: [FrameKind; 7] = [
+const NEED_NO_BINDING: [FrameKind; 13] = [
     FrameKind::Bind,
     FrameKind::Resolve,
     FrameKind::Resolved,
@@ -35,6 +35,12 @@ const NEED_NO_BINDING: [FrameKind; 7] = [
     FrameKind::ReplyFailed,
     FrameKind::Heartbeat,
     FrameKind::Fragment,
+    FrameKind::Widen,
+    FrameKind::Offer,
+    FrameKind::Part,
+    FrameKind::Taken,
+    FrameKind::Withdraw,
+    FrameKind::Decline,
 ];
 
 /// The table of `docs/wire-format.md`: the reason why the link closes, or nothing where the frame
@@ -86,13 +92,15 @@ pub(crate) fn legal(kind: FrameKind, peer: &Peer) -> Forged {
         FrameKind::Ended => frame.binding(3).payload([1]),
         FrameKind::Resolve => frame.request(9).payload(*b"nobody"),
         FrameKind::Close => frame.payload(*b"\x01bye"),
-        FrameKind::Heartbeat => frame,
+        FrameKind::Heartbeat | FrameKind::Widen => frame,
         FrameKind::Fragment => {
             frame.payload(Forged::of(FrameKind::Reply).request(9).sealed(Check::None))
         }
-        FrameKind::ReplyFailed => frame.request(9).payload([1]),
-        FrameKind::Resolved => frame.request(9),
+        FrameKind::ReplyFailed | FrameKind::Decline => frame.request(9).payload([1]),
+        FrameKind::Resolved | FrameKind::Withdraw => frame.request(9),
         FrameKind::Reply => frame.request(9).payload([0; 16]),
+        FrameKind::Offer | FrameKind::Taken => frame.request(9).payload([1; 8]),
+        FrameKind::Part => frame.request(9).payload([1; 16]),
         other => panic!("no example of {other}"),
     }
 }

@@ -54,7 +54,7 @@ async fn hellos_that_cannot_be_understood_are_refused(reach: Reach) {
         ("Malformed", "more than it", |hello| hello.push(0)),
         ("Malformed", "a name that is none", |hello| {
             let probe_bytes = usize::from(u16::from_le_bytes([hello[12], hello[13]]));
-            hello[80 + probe_bytes] = b'H';
+            hello[96 + probe_bytes] = b'H';
         }),
         ("Malformed", "addresses that are not there", |hello| {
             hello[76..80].copy_from_slice(&u32::MAX.to_le_bytes());

@@ -6,4 +6,5 @@ mod bindings;
 mod dialled;
 mod frames;
 mod handshake;
+mod objects;
 mod victim;

@@ -136,19 +136,25 @@ impl Link for PeerLink {
     }
 
     fn bound(&self, inbound: InboundBinding, window: Window) {
-        self.tell(inbound, |send| send.bound(inbound.binding, window));
+        self.tell(inbound.generation, |send| {
+            send.bound(inbound.binding, window);
+        });
     }
 
     fn credit(&self, inbound: InboundBinding, credit: Credit) {
-        self.tell(inbound, |send| send.credit(inbound.binding, credit));
+        self.tell(inbound.generation, |send| {
+            send.credit(inbound.binding, credit);
+        });
     }
 
     fn unbound(&self, inbound: InboundBinding) {
-        self.tell(inbound, |send| send.unbound(inbound.binding));
+        self.tell(inbound.generation, |send| send.unbound(inbound.binding));
     }
 
     fn ended(&self, inbound: InboundBinding, reason: &EndReason) {
-        self.tell(inbound, |send| send.ended(inbound.binding, reason));
+        self.tell(inbound.generation, |send| {
+            send.ended(inbound.binding, reason);
+        });
     }
 
     fn reply(&self, generation: u32, request: u64, encode: Encode<'_>) -> Result<(), LinkRefusal> {
@@ -200,8 +206,9 @@ impl Link for PeerLink {
     fn bounds(&self) -> Bounds {
         let limit_bytes = self.limits.message_bytes;
         let mut outbound = self.lock();
+        let objects = outbound.bypass.objects();
         let up = outbound.up();
-        up.map_or_else(Bounds::default, |up| up.bounds(limit_bytes))
+        up.map_or_else(Bounds::default, |up| up.bounds(limit_bytes, objects))
     }
 
     fn stats(&self) -> LinkStats {

@@ -37,6 +37,7 @@ fn hello(node: &str) -> Hello {
         uid: 0,
         pid: 0,
         message_limit_bytes: 1_024,
+        joins: 0,
         addresses: Vec::new(),
     }
 }

@@ -1,8 +1,9 @@
 //! The tables and drawings of `docs/wire-format.md`, compared with what the code does.
 
 use mycelium_wire::{
-    ACCEPTED_LIMIT, BindingId, Check, CloseReason, EndReason, Event, FrameKind, HEADER_BYTES,
-    HandshakeState, Header, Limits, ReplyFailure, TEXT_LIMIT_BYTES, Window, frame_bytes,
+    ACCEPTED_LIMIT, BindingId, Check, CloseReason, Decline, EndReason, Event, FrameKind,
+    HEADER_BYTES, HandshakeState, Header, Limits, ReplyFailure, TEXT_LIMIT_BYTES,
+    TRANSFER_WINDOW_BYTES, Window, frame_bytes,
 };
 
 use crate::{
@@ -93,6 +94,7 @@ fn limits_are_those_in_force() {
              message and {beside_the_frame} bytes if that is more",
             least.messages, least.bytes
         ),
+        format!("{TRANSFER_WINDOW_BYTES} bytes"),
         ACCEPTED_LIMIT.to_string(),
         constant(INBOUND, "WRONG_KEYS").to_string(),
         constant(CONNECTION, "OPEN_QUESTIONS").to_string(),
@@ -226,6 +228,29 @@ fn reply_failures_have_the_codes_and_texts_of_the_table() {
         FrameKind::ReplyFailed,
         &payloads,
     );
+}
+
+#[test]
+fn reasons_to_decline_have_the_codes_and_limits_of_the_table() {
+    let reasons = [
+        ("nobody waits for it", Decline::NotExpected),
+        ("it is too long", Decline::TooLarge { limit_bytes: 7 }),
+        ("it is not wanted any more", Decline::NoLonger),
+    ];
+    let listed = table("| code | why an object is declined | limit |");
+    assert_eq!(listed.len(), reasons.len());
+    for (row, (name, why)) in listed.iter().zip(reasons) {
+        let frame = written(|half| half.decline(9, why));
+        let payload = payload_of(&frame);
+        let written = (payload[0].to_string(), payload.len() == 9);
+        assert_eq!((row[0].to_owned(), !row[2].is_empty()), written, "{name}");
+        assert_eq!(row[1], name);
+    }
+    for code in 0..=u8::MAX {
+        assert_eq!(is_taken(FrameKind::Decline, &[code]), matches!(code, 1 | 3));
+        let with_limit = [&[code][..], &[0; 8]].concat();
+        assert_eq!(is_taken(FrameKind::Decline, &with_limit), code == 2);
+    }
 }
 
 /// The rows are these payloads' codes, with a text where they have one, and there is no other code.
@@ -408,6 +433,7 @@ fn a_hello_is_laid_out_as_it_is_drawn() {
             ("pid", &hello.pid.to_le_bytes()),
             ("message limit", &hello.message_limit_bytes.to_le_bytes()),
             ("addresses", &2_u32.to_le_bytes()),
+            ("joins", &hello.joins.to_le_bytes()),
         ],
     );
     let mut lists = hello.addresses.iter().map(|address| {
@@ -416,7 +442,7 @@ fn a_hello_is_laid_out_as_it_is_drawn() {
     });
     let (first, second) = (lists.next(), lists.next());
     let behind = [&b"book-1"[..], &first.expect("two"), &second.expect("two")].concat();
-    assert_eq!(payload[80 + usize::from(probe_bytes)..], behind);
+    assert_eq!(payload[96 + usize::from(probe_bytes)..], behind);
 }
 
 #[test]

@@ -21,7 +21,7 @@ const ENDLESS: Window = Window {
 };
 
 /// A half with these ids bound, and nothing to send.
-fn bound(ids: u32) -> SendHalf {
+pub(crate) fn bound(ids: u32) -> SendHalf {
     let mut half = SendHalf::new(Limits::default(), Check::None);
     let mut spare = AlignedVec::new();
     for id in 0..ids {
@@ -44,7 +44,7 @@ fn kinds(bytes: &[u8]) -> Vec<(FrameKind, u32)> {
     found
 }
 
-fn next_batch(half: &mut SendHalf) -> Vec<(FrameKind, u32)> {
+pub(crate) fn next_batch(half: &mut SendHalf) -> Vec<(FrameKind, u32)> {
     let mut spare = AlignedVec::new();
     half.poll_transmit(&mut spare);
     kinds(&spare)

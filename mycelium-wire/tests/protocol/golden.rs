@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use mycelium_wire::{
-    ActorId, Check, CloseReason, Credit, EndReason, ExportKey, FrameKind, Header, Limits,
-    ReplyFailure, Resolved, SendHalf, Window,
+    ActorId, Check, CloseReason, Credit, Decline, EndReason, ExportKey, FrameKind, Header, Limits,
+    Part, ReplyFailure, Resolved, SendHalf, Window,
 };
 
 use crate::{
@@ -49,6 +49,19 @@ pub(crate) fn frame_with(check: Check, kind: FrameKind) -> Vec<u8> {
         FrameKind::Close => written(|half| half.close(&CloseReason::Requested)),
         FrameKind::Reply => written(|half| reply(half, 9, &(0x6162_u64, 42_u32))),
         FrameKind::ReplyFailed => written(|half| half.reply_failed(9, &wrong_type())),
+        FrameKind::Widen => written(SendHalf::widen),
+        FrameKind::Offer => written(|half| half.offer(9, 1 << 20)),
+        FrameKind::Part => written_with(check, |half| half.part(Part::new(9, b"bytes", check))),
+        FrameKind::Taken => written(|half| half.taken(9, 65_504)),
+        FrameKind::Withdraw => written(|half| half.withdraw(9)),
+        FrameKind::Decline => written(|half| {
+            half.decline(
+                9,
+                Decline::TooLarge {
+                    limit_bytes: 1 << 16,
+                },
+            )
+        }),
         other => panic!("no example of {other}"),
     }
 }
@@ -183,6 +196,12 @@ fn golden_frames_are_read_as_what_they_are() {
         FrameKind::Reply,
         FrameKind::ReplyFailed,
         FrameKind::Fragment,
+        FrameKind::Widen,
+        FrameKind::Offer,
+        FrameKind::Part,
+        FrameKind::Taken,
+        FrameKind::Withdraw,
+        FrameKind::Decline,
         FrameKind::Close,
     ];
     for kind in inbound {
@@ -206,6 +225,12 @@ fn golden_frames_are_read_as_what_they_are() {
         "Reply 9 [98, 97, 0, 0, 0, 0, 0, 0, 42, 0, 0, 0, 0, 0, 0, 0]",
         "ReplyFailed { request: 9, failure: WrongType { found: \"TopOfBook\" } }",
         "LongReply { request: 9, archive: b\"ba\\0\\0\\0\\0\\0\\0*\\0\\0\\0\\0\\0\\0\\0\" }",
+        "Widen",
+        "Offer { ticket: 9, length_bytes: 1048576 }",
+        "Part 9 [98, 121, 116, 101, 115]",
+        "Taken { ticket: 9, taken_bytes: 65504 }",
+        "Withdrawn { ticket: 9 }",
+        "Declined { ticket: 9, why: TooLarge { limit_bytes: 65536 } }",
         "Close(ByPeer { code: 1, text: \"the link was closed on request\" })",
     ];
     assert_eq!(events, expected);

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Kinds that need no binding of the peer's.
-const TAKEN_WHEN_OPEN: [FrameKind; 11] = [
+const TAKEN_WHEN_OPEN: [FrameKind; 17] = [
     FrameKind::Bind,
     FrameKind::Bound,
     FrameKind::Credit,
@@ -27,6 +27,12 @@ const TAKEN_WHEN_OPEN: [FrameKind; 11] = [
     FrameKind::ReplyFailed,
     FrameKind::Heartbeat,
     FrameKind::Fragment,
+    FrameKind::Widen,
+    FrameKind::Offer,
+    FrameKind::Part,
+    FrameKind::Taken,
+    FrameKind::Withdraw,
+    FrameKind::Decline,
 ];
 
 pub(crate) const STATES: [HandshakeState; 4] = [
@@ -225,7 +231,7 @@ fn any_other_byte_in_the_probe_is_an_incompatible_build() {
     let wanted = Some(CloseReason::Incompatible(Incompatibility::ArchiveFormat));
     for at in 0..probe_bytes {
         let mut bytes = bytes.clone();
-        bytes[HEADER_BYTES + 80 + at] ^= 1;
+        bytes[HEADER_BYTES + 96 + at] ^= 1;
         let found = answer(&mut half_in(HandshakeState::AwaitHello), &bytes);
         assert_eq!(found, wanted, "byte {at}");
     }
@@ -337,7 +343,9 @@ fn payloads_that_do_not_fit_their_kind_are_malformed() {
             FrameKind::Hello => HandshakeState::AwaitHello,
             FrameKind::Confirm => HandshakeState::AwaitConfirm,
             // Others are told of the frame that the fragment begins.
-            FrameKind::Message | FrameKind::Reply | FrameKind::Fragment => continue,
+            FrameKind::Message | FrameKind::Reply | FrameKind::Fragment | FrameKind::Part => {
+                continue;
+            }
             _ => HandshakeState::Open,
         };
         let mut bytes = Header::new(kind).with_payload(200).encode().to_vec();
@@ -368,6 +376,8 @@ fn payloads_cut_short_are_malformed() {
             | FrameKind::Stop
             | FrameKind::Kill
             | FrameKind::Fragment
+            | FrameKind::Withdraw
+            | FrameKind::Widen
             | FrameKind::Unbind => continue,
             _ => HandshakeState::Open,
         };
@@ -376,7 +386,7 @@ fn payloads_cut_short_are_malformed() {
         let longest = match kind {
             FrameKind::Bind => 24,
             FrameKind::Resolved => 40,
-            FrameKind::Ended | FrameKind::Close | FrameKind::ReplyFailed => 1,
+            FrameKind::Ended | FrameKind::Close | FrameKind::ReplyFailed | FrameKind::Part => 1,
             _ => u32::from_le_bytes([whole[0], whole[1], whole[2], whole[3]]) as usize - 32,
         };
         for payload_bytes in shortest..longest {

@@ -5,6 +5,7 @@ mod drawing;
 mod fragments;
 mod golden;
 mod hostile;
+mod objects;
 mod pair;
 mod streams;
 mod support;

@@ -74,6 +74,12 @@ fn stream(check: Check, message_bytes: &[usize]) -> Vec<u8> {
         FrameKind::ReplyFailed,
         FrameKind::Heartbeat,
         FrameKind::Fragment,
+        FrameKind::Widen,
+        FrameKind::Offer,
+        FrameKind::Part,
+        FrameKind::Taken,
+        FrameKind::Withdraw,
+        FrameKind::Decline,
         FrameKind::Close,
     ] {
         bytes.extend(frame_with(check, kind));

@@ -19,6 +19,7 @@ pub(crate) fn hello(name: &str, nonce: u128) -> Hello {
         uid: 1_000,
         pid: 4_242,
         message_limit_bytes: 1 << 20,
+        joins: 0x6f6e_6d6c_6b6a_6968_6766_6564_6362_6160,
         addresses: vec!["unix:/run/book-1.sock".into(), "tcp:127.0.0.1:7000".into()],
     }
 }
@@ -155,6 +156,7 @@ pub(crate) fn describe(event: &Event<'_>) -> String {
             }
         }
         Event::Reply { request, frame } => format!("Reply {request} {:?}", frame.payload()),
+        Event::Part { ticket, frame } => format!("Part {ticket} {:?}", frame.payload()),
         other => format!("{other:?}"),
     }
 }

@@ -188,6 +188,7 @@ pub(crate) fn hello(name: &str, nonce: u128) -> Hello {
         uid: 0,
         pid: 1,
         message_limit_bytes: Limits::default().message_bytes,
+        joins: 0,
         addresses: Vec::new(),
     }
 }
@@ -209,7 +210,13 @@ fn heard(event: Event<'_>) -> Heard {
         | Event::Heartbeat
         | Event::LongMessage { .. }
         | Event::LongReply { .. }
-        | Event::Part
+        | Event::Fragment
+        | Event::Widen
+        | Event::Offer { .. }
+        | Event::Part { .. }
+        | Event::Withdrawn { .. }
+        | Event::Taken { .. }
+        | Event::Declined { .. }
         | Event::Reply { .. }
         | Event::ReplyFailed { .. } => Heard::Other,
         Event::Close(reason) => Heard::Close(reason),

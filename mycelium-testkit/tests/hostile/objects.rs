@@ -1,0 +1,110 @@
+//! What a linked peer may do with the objects that the node waits for.
+
+use mycelium::{
+    TransferError, TransferTicket,
+    wire::{
+        Encoder, FrameKind, PART_BYTES, TRANSFER_WINDOW_BYTES,
+        rkyv::{ser::allocator::Arena, util::AlignedVec},
+    },
+};
+use mycelium_testkit::{
+    Reach,
+    hostile::{Forged, Peer},
+};
+
+use crate::victim::{Victim, over_sockets};
+
+over_sockets!(
+    parts_beyond_their_object_are_malformed,
+    parts_beyond_their_window_are_malformed,
+    objects_that_nobody_waits_for_are_declined_and_cost_nothing,
+    words_about_objects_that_are_not_under_way_have_no_effect,
+);
+
+/// What a holder of the ticket shows.
+fn key_of(ticket: &TransferTicket) -> u64 {
+    let mut archive = AlignedVec::new();
+    let (mut arena, mut ports) = (Arena::new(), ());
+    let mut encoder = Encoder::new(&mut archive, &mut arena, &mut ports, 1_024);
+    encoder.encode(ticket).expect("it is short");
+    // The record lies at the end, and the key at its end, but for padding.
+    let key = archive[archive.len() - 16..].first_chunk();
+    u64::from_le_bytes(*key.expect("it is longer"))
+}
+
+fn offer(key: u64, length_bytes: u64) -> Forged {
+    let frame = Forged::of(FrameKind::Offer).request(key);
+    frame.payload(length_bytes.to_le_bytes())
+}
+
+fn part(key: u64, bytes: usize) -> Forged {
+    Forged::of(FrameKind::Part)
+        .request(key)
+        .payload(vec![7; bytes])
+}
+
+async fn parts_beyond_their_object_are_malformed(reach: Reach) {
+    let victim = Victim::start(reach).await;
+    for lengths in [&[11][..], &[5, 6]] {
+        let (ticket, mut object) = victim.node.expect_transfer(1 << 30);
+        let mut peer = Peer::link(&victim.address).await;
+        peer.forge(&offer(key_of(&ticket), 10)).await;
+        for &length in lengths {
+            peer.forge(&part(key_of(&ticket), length)).await;
+        }
+        let case = format!("{lengths:?}");
+        victim.closes(&mut peer, "Malformed", &case).await;
+        let ended = loop {
+            match object.next().await {
+                Ok(part) => assert_eq!(part.map(|part| part.len()), Some(5)),
+                Err(ended) => break ended,
+            }
+        };
+        assert!(matches!(ended, TransferError::LinkDown), "{ended:?}");
+    }
+    victim.end().await;
+}
+
+async fn parts_beyond_their_window_are_malformed(reach: Reach) {
+    let victim = Victim::start(reach).await;
+    let (ticket, _untouched) = victim.node.expect_transfer(u64::MAX);
+    let mut peer = Peer::link(&victim.address).await;
+    peer.forge(&offer(key_of(&ticket), u64::MAX)).await;
+    for _ in 0..=TRANSFER_WINDOW_BYTES / PART_BYTES as u64 {
+        peer.forge(&part(key_of(&ticket), PART_BYTES)).await;
+    }
+    victim.closes(&mut peer, "Malformed", "unread").await;
+    victim.end().await;
+}
+
+async fn objects_that_nobody_waits_for_are_declined_and_cost_nothing(reach: Reach) {
+    let victim = Victim::start(reach).await;
+    let (ticket, mut object) = victim.node.expect_transfer(10);
+    let mut peer = Peer::link(&victim.address).await;
+    for key in [0, 1, !key_of(&ticket)] {
+        peer.forge(&offer(key, 1)).await;
+        peer.forge(&part(key, 100)).await;
+    }
+    // The one that is awaited is as it was.
+    peer.forge(&offer(key_of(&ticket), 3)).await;
+    peer.forge(&part(key_of(&ticket), 3)).await;
+    let part = object.next().await.expect("it comes");
+    assert_eq!(part.as_deref(), Some(&[7; 3][..]));
+    assert!(object.next().await.expect("it is whole").is_none());
+    // Good once.
+    peer.forge(&offer(key_of(&ticket), 3)).await;
+    assert!(peer.resolve("echo").await.is_some());
+    victim.end().await;
+}
+
+async fn words_about_objects_that_are_not_under_way_have_no_effect(reach: Reach) {
+    let victim = Victim::start(reach).await;
+    let mut peer = Peer::link(&victim.address).await;
+    let frame = |kind| Forged::of(kind).request(9);
+    peer.forge(&frame(FrameKind::Taken).payload([0xff; 8]))
+        .await;
+    peer.forge(&frame(FrameKind::Withdraw)).await;
+    peer.forge(&frame(FrameKind::Decline).payload([3])).await;
+    assert!(peer.resolve("echo").await.is_some());
+    victim.end().await;
+}
