@@ -4,7 +4,7 @@
 //!
 //! `cargo bench -p benches --bench objects [-- MEBIBYTES]`
 
-use std::env;
+use std::{env, time::Duration};
 
 use mycelium_testkit::beside::{Beside, Way, over_a_link, over_raw_sockets};
 
@@ -30,6 +30,6 @@ fn main() {
 }
 
 fn ratio(link: &Beside, raw: &Beside) -> f64 {
-    let p99 = |beside: &Beside| beside.permille_ns(990) as f64;
-    p99(link) / p99(raw)
+    let p99 = |beside: &Beside| Duration::from_nanos(beside.permille_ns(990));
+    p99(link).div_duration_f64(p99(raw))
 }

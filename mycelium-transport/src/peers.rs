@@ -553,11 +553,10 @@ mod tests {
                 panic!("{socket:?}")
             };
             assert!(stream.nodelay().expect("the socket is open"), "{node:?}");
-            assert!(
-                !SockRef::from(stream)
-                    .keepalive()
-                    .expect("the socket is open")
-            );
+            let socket = SockRef::from(stream);
+            assert!(!socket.keepalive().expect("the socket is open"));
+            let unsent_bytes = socket.tcp_notsent_lowat();
+            assert_eq!(unsent_bytes.expect("the socket is open"), 64 << 10);
         }
     }
 

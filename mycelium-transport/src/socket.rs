@@ -24,6 +24,10 @@ use crate::{
     tls::Tls,
 };
 
+/// What the kernel keeps on a Unix socket until the peer reads it, half of its own bookkeeping:
+/// nothing overtakes that any more.
+const UNREAD_BYTES: usize = 64 << 10;
+
 /// A connected socket that any thread may write to while a task reads.
 #[derive(Debug)]
 pub(crate) enum Socket {
@@ -39,7 +43,10 @@ impl Socket {
     /// process of our own user from here on.
     pub(crate) fn prepare(&self) -> Result<(), Untrusted> {
         match self {
-            Self::Unix(stream) => same_user::check_unix(stream),
+            Self::Unix(stream) => {
+                SockRef::from(stream).set_send_buffer_size(UNREAD_BYTES)?;
+                same_user::check_unix(stream)
+            }
             Self::Tcp(stream) => Ok(tcp::prepare(stream)?),
             Self::Tls(tls) => Ok(tcp::prepare(tls.stream())?),
             Self::Pipe(_) => Ok(()),

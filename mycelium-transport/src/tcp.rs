@@ -23,6 +23,9 @@ use crate::{
 /// How long the kernel keeps what the peer of a connection that has ended does not acknowledge.
 const UNACKNOWLEDGED: Duration = Duration::from_millis(2_500);
 
+/// What the kernel takes of us before it has sent it: nothing overtakes that any more.
+const UNSENT_BYTES: u32 = 64 << 10;
+
 /// What keeps strangers from the TCP connections of a node.
 #[derive(Debug, Default)]
 pub(crate) enum TcpGuard {
@@ -126,7 +129,9 @@ pub(crate) async fn connect(places: &[SocketAddr]) -> io::Result<TcpStream> {
 pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     // Without it a small frame waits for the acknowledgement of the one before, up to 40 ms.
     stream.set_nodelay(true)?;
-    SockRef::from(stream).set_keepalive(false)
+    let socket = SockRef::from(stream);
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    socket.set_keepalive(false)
 }
 
 /// Lets the kernel give the connection up that this node has given up: without a limit it would

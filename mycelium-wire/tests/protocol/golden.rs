@@ -54,14 +54,12 @@ pub(crate) fn frame_with(check: Check, kind: FrameKind) -> Vec<u8> {
         FrameKind::Part => written_with(check, |half| half.part(Part::new(9, b"bytes", check))),
         FrameKind::Taken => written(|half| half.taken(9, 65_504)),
         FrameKind::Withdraw => written(|half| half.withdraw(9)),
-        FrameKind::Decline => written(|half| {
-            half.decline(
-                9,
-                Decline::TooLarge {
-                    limit_bytes: 1 << 16,
-                },
-            )
-        }),
+        FrameKind::Decline => {
+            const WHY: Decline = Decline::TooLarge {
+                limit_bytes: 1 << 16,
+            };
+            written(|half| half.decline(9, WHY))
+        }
         other => panic!("no example of {other}"),
     }
 }

@@ -21,7 +21,7 @@ fn messages_and_control_pass_between_two_parts() {
     use FrameKind::{Ended, Heartbeat, Message, Part};
 
     let mut half = bound(1);
-    half.part(part(9, &[1; PART_BYTES]));
+    half.part(part(9, &vec![1; PART_BYTES]));
     half.part(part(9, &[2]));
     assert_eq!(next_batch(&mut half), [(Part, 0)]);
     send(&mut half, 0, &7_u64);
