@@ -49,7 +49,7 @@ async fn hellos_that_cannot_be_understood_are_refused(reach: Reach) {
         ("Incompatible", "earlier versions only", |hello| {
             hello[8..12].copy_from_slice(&[0; 4]);
         }),
-        ("Incompatible", "the probe", |hello| hello[80] ^= 1),
+        ("Incompatible", "the probe", |hello| hello[96] ^= 1),
         ("Malformed", "half of it", |hello| hello.truncate(70)),
         ("Malformed", "more than it", |hello| hello.push(0)),
         ("Malformed", "a name that is none", |hello| {
