@@ -1,12 +1,13 @@
-//! 64-byte ticks beside a transfer of 1 GiB over one link, beside the same on raw sockets: one for the
-//! ticks and one for the bytes. Open loop, a tick about every 200 microseconds; both ends in this
-//! process, on threads of their own. The two sides take turns; the figures are of all runs.
+//! 64-byte ticks beside a transfer of 1 GiB over one link, beside the same over two raw sockets, one for
+//! the ticks and one for the bytes: by hand-written tokio tasks, and by threads that block, the limit.
+//! Open loop, a tick about every 200 microseconds; both ends in this process, on threads of their own.
+//! The three take turns.
 //!
 //! `cargo bench -p benches --bench objects [-- MEBIBYTES]`
 
-use std::{env, time::Duration};
+use std::env;
 
-use mycelium_testkit::beside::{Beside, Way, over_a_link, over_raw_sockets};
+use mycelium_testkit::beside::{Beside, Way, over_a_link, over_raw_sockets, over_tokio_sockets};
 
 const ROUNDS: usize = 5;
 
@@ -15,21 +16,29 @@ fn main() {
     let bytes = mebibytes.unwrap_or(1_024_u64) << 20;
     for way in [Way::Unix, Way::Tcp] {
         println!("{way:?}, {} MiB", bytes >> 20);
-        let mut ratios = Vec::new();
+        let mut ratios = [Vec::new(), Vec::new()];
         for round in 1..=ROUNDS {
-            let raw = over_raw_sockets(way, bytes);
+            let threads = over_raw_sockets(way, bytes);
+            let tasks = over_tokio_sockets(way, bytes);
             let link = over_a_link(way, bytes);
-            println!("  {round} raw sockets: {raw}");
-            println!("  {round} one link:    {link}");
-            ratios.push(ratio(&link, &raw));
+            println!("  {round} threads: {threads}");
+            println!("  {round} tasks:   {tasks}");
+            println!("  {round} link:    {link}");
+            ratios[0].push(ratio(&link, &threads));
+            ratios[1].push(ratio(&link, &tasks));
         }
-        ratios.sort_by(f64::total_cmp);
-        let median = ratios[ROUNDS / 2];
-        println!("  p99 beside raw sockets: {median:.2} (median of {ROUNDS})");
+        let [threads, tasks] = ratios.map(median);
+        println!(
+            "  p99 beside tasks {tasks:.2}, beside threads {threads:.2} (medians of {ROUNDS})"
+        );
     }
 }
 
 fn ratio(link: &Beside, raw: &Beside) -> f64 {
-    let p99 = |beside: &Beside| Duration::from_nanos(beside.permille_ns(990));
-    p99(link).div_duration_f64(p99(raw))
+    link.p99().div_duration_f64(raw.p99())
+}
+
+fn median(mut ratios: Vec<f64>) -> f64 {
+    ratios.sort_by(f64::total_cmp);
+    ratios[ratios.len() / 2]
 }

@@ -24,6 +24,7 @@ mod f24;
 mod f26;
 mod f27;
 mod f29;
+mod f30;
 mod f32;
 mod f33;
 mod f34;
@@ -83,6 +84,7 @@ pub(crate) const ROWS: &[Row] = &[
     f26::ROW,
     f27::ROW,
     f29::ROW,
+    f30::ROW,
     f32::ROW,
     f33::ROW,
     f34::ROW,

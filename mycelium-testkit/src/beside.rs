@@ -1,5 +1,5 @@
 //! How long 64-byte ticks take beside a large object: over one link, and over two raw sockets, one
-//! for the ticks and one for the bytes.
+//! for the ticks and one for the bytes, by tasks or by threads that block.
 //!
 //! Both ends are in this process, each on threads of its own. A tick leaves about every 200
 //! microseconds, from a thread that does nothing else; its latency counts from right before it is
@@ -20,7 +20,8 @@ use std::{
 
 use mycelium::{Transport, prelude::*};
 use tokio::{
-    io as tokio_io,
+    io::{self as tokio_io, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpStream as TokioTcpStream, UnixStream as TokioUnixStream},
     runtime::{Builder, Runtime},
 };
 
@@ -54,14 +55,19 @@ pub struct Beside {
 }
 
 impl Beside {
-    /// The latency that so many of a thousand ticks keep, in nanoseconds.
+    /// The latency that so many of a thousand ticks keep.
+    fn permille_ns(&self, permille: usize) -> u64 {
+        let last = self.ticks_ns.len() - 1;
+        self.ticks_ns[last * permille / 1_000]
+    }
+
+    /// The latency that 99 of 100 ticks keep.
     ///
     /// # Panics
     ///
     /// When there were no ticks.
-    pub fn permille_ns(&self, permille: usize) -> u64 {
-        let last = self.ticks_ns.len() - 1;
-        self.ticks_ns[last * permille / 1_000]
+    pub fn p99(&self) -> Duration {
+        Duration::from_nanos(self.permille_ns(990))
     }
 
     /// How many ticks there were.
@@ -185,6 +191,99 @@ pub fn over_a_link(way: Way, bytes: u64) -> Beside {
     }
 }
 
+/// Ticks and bytes over two sockets, by tasks on runtimes like those of the nodes: what is left
+/// between this and a link is the link's own.
+///
+/// # Panics
+///
+/// When the sockets fail.
+pub fn over_tokio_sockets(way: Way, bytes: u64) -> Beside {
+    let (here, there) = (runtime(), runtime());
+    match way {
+        Way::Unix => {
+            let pairs = (unix_pair(), unix_pair());
+            let wrap = |stream: UnixStream, runtime: &Runtime| {
+                let _entered = runtime.enter();
+                stream.set_nonblocking(true)?;
+                TokioUnixStream::from_std(stream)
+            };
+            by_tasks((here, there), pairs.0, pairs.1, wrap, bytes)
+        }
+        Way::Tcp => {
+            let pairs = (tcp_pair(), tcp_pair());
+            let wrap = |stream: TcpStream, runtime: &Runtime| {
+                let _entered = runtime.enter();
+                stream.set_nonblocking(true)?;
+                TokioTcpStream::from_std(stream)
+            };
+            by_tasks((here, there), pairs.0, pairs.1, wrap, bytes)
+        }
+    }
+}
+
+fn by_tasks<S, T>(
+    (here, there): (Runtime, Runtime),
+    (mut near_ticks, far_ticks): (S, S),
+    (near_object, far_object): (S, S),
+    wrap: impl Fn(S, &Runtime) -> io::Result<T>,
+    bytes: u64,
+) -> Beside
+where
+    S: Write + Send + 'static,
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let wrapped = |socket, runtime| wrap(socket, runtime).expect("the system has room");
+    let mut far_ticks = wrapped(far_ticks, &there);
+    let watching = there.spawn(async move {
+        let mut seen = Vec::new();
+        let mut tick = [0; 64];
+        while far_ticks.read_exact(&mut tick).await.is_ok() {
+            let sent_ns = u64::from_le_bytes(*tick.first_chunk().expect("it is longer"));
+            seen.push(now_ns() - sent_ns);
+        }
+        seen
+    });
+    let mut far_object = wrapped(far_object, &there);
+    let taking = there.spawn(async move {
+        let mut piece = vec![0; PIECE_BYTES];
+        let mut left_bytes = bytes;
+        while left_bytes > 0 {
+            left_bytes -= far_object.read(&mut piece).await? as u64;
+        }
+        far_object.write_all(&[1]).await
+    });
+    let ticking = tick_on(move |sent_ns| {
+        let mut tick = [0; 64];
+        tick[..8].copy_from_slice(&sent_ns.to_le_bytes());
+        near_ticks.write_all(&tick).expect("the receiver lives");
+    });
+    let start = Instant::now();
+    let mut near_object = wrapped(near_object, &here);
+    let sent = here.block_on(here.spawn(async move {
+        let piece = vec![7; PIECE_BYTES];
+        let mut left_bytes = bytes;
+        while left_bytes > 0 {
+            let length =
+                usize::try_from(left_bytes).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
+            near_object.write_all(&piece[..length]).await?;
+            left_bytes -= length as u64;
+        }
+        near_object.read_u8().await
+    }));
+    sent.expect("no panic").expect("everything was taken");
+    let took = start.elapsed();
+    ticking.end();
+    let taken = there.block_on(taking).expect("no panic");
+    taken.expect("the sender lives");
+    let mut ticks_ns = there.block_on(watching).expect("no panic");
+    ticks_ns.sort_unstable();
+    Beside {
+        ticks_ns,
+        bytes,
+        took,
+    }
+}
+
 /// Ticks and bytes over two sockets, by four threads that block.
 ///
 /// # Panics
@@ -192,11 +291,7 @@ pub fn over_a_link(way: Way, bytes: u64) -> Beside {
 /// When the sockets fail.
 pub fn over_raw_sockets(way: Way, bytes: u64) -> Beside {
     match way {
-        Way::Unix => raw(
-            UnixStream::pair().expect("the system has sockets left"),
-            UnixStream::pair().expect("the system has sockets left"),
-            bytes,
-        ),
+        Way::Unix => raw(unix_pair(), unix_pair(), bytes),
         Way::Tcp => raw(tcp_pair(), tcp_pair(), bytes),
     }
 }
@@ -290,6 +385,10 @@ fn runtime() -> Runtime {
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(2).enable_all();
     builder.build().expect("the system has threads left")
+}
+
+fn unix_pair() -> (UnixStream, UnixStream) {
+    UnixStream::pair().expect("the system has sockets left")
 }
 
 fn tcp_pair() -> (TcpStream, TcpStream) {

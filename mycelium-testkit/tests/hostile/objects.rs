@@ -19,6 +19,8 @@ over_sockets!(
     parts_beyond_their_window_are_malformed,
     objects_that_nobody_waits_for_are_declined_and_cost_nothing,
     words_about_objects_that_are_not_under_way_have_no_effect,
+    a_connection_for_objects_takes_nothing_else,
+    a_connection_joins_that_of_its_own_link_only,
 );
 
 /// What a holder of the ticket shows.
@@ -106,5 +108,52 @@ async fn words_about_objects_that_are_not_under_way_have_no_effect(reach: Reach)
     peer.forge(&frame(FrameKind::Withdraw)).await;
     peer.forge(&frame(FrameKind::Decline).payload([3])).await;
     assert!(peer.resolve("echo").await.is_some());
+    victim.end().await;
+}
+
+/// A second connection of a peer that is linked, whose hello joins the connection of this nonce.
+async fn beside(victim: &Victim, peer: &Peer, joins: u128) -> Peer {
+    let mut beside = Peer::dial(&victim.address).await;
+    beside.hello.node = peer.hello.node.clone();
+    beside.hello.joins = joins;
+    beside.say_hello().await;
+    beside.confirm().await;
+    beside
+}
+
+async fn a_connection_for_objects_takes_nothing_else(reach: Reach) {
+    let victim = Victim::start(reach).await;
+    let mut peer = Peer::link(&victim.address).await;
+    let (ticket, mut object) = victim.node.expect_transfer(10);
+    let mut second = beside(&victim, &peer, peer.node().nonce).await;
+    second.forge(&offer(key_of(&ticket), 3)).await;
+    second.forge(&part(key_of(&ticket), 3)).await;
+    assert!(object.next().await.expect("it comes").is_some());
+    second
+        .forge(&Forged::of(FrameKind::Resolve).request(1))
+        .await;
+    victim.closes(&mut second, "Unexpected", "a question").await;
+    // The first connection is as it was.
+    assert!(peer.resolve("echo").await.is_some());
+    victim.end().await;
+}
+
+async fn a_connection_joins_that_of_its_own_link_only(reach: Reach) {
+    let victim = Victim::start(reach).await;
+    let peer = Peer::link(&victim.address).await;
+    let other = Peer::link(&victim.address).await;
+    for (case, of, joins) in [
+        ("a guess", &peer, 1),
+        ("that of another", &peer, other.node().nonce),
+        ("another's link", &other, peer.node().nonce),
+    ] {
+        let mut second = beside(&victim, of, joins).await;
+        victim.closes(&mut second, "Replayed", case).await;
+    }
+    let mut stranger = Peer::dial(&victim.address).await;
+    stranger.hello.joins = peer.node().nonce;
+    stranger.say_hello().await;
+    stranger.confirm().await;
+    victim.closes(&mut stranger, "Replayed", "a stranger").await;
     victim.end().await;
 }
