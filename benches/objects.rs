@@ -13,11 +13,18 @@ const ROUNDS: usize = 5;
 
 fn main() {
     let mebibytes = env::args().find_map(|argument| argument.parse().ok());
-    let bytes = mebibytes.unwrap_or(1_024_u64) << 20;
+    // As a test it runs once, for what it does.
+    let is_timed = env::args().any(|argument| argument == "--bench");
+    let (mebibytes, rounds) = match mebibytes {
+        _ if !is_timed => (1, 1),
+        None => (1_024_u64, ROUNDS),
+        Some(mebibytes) => (mebibytes, ROUNDS),
+    };
+    let bytes = mebibytes << 20;
     for way in [Way::Unix, Way::Tcp] {
         println!("{way:?}, {} MiB", bytes >> 20);
         let mut ratios = [Vec::new(), Vec::new()];
-        for round in 1..=ROUNDS {
+        for round in 1..=rounds {
             let threads = over_raw_sockets(way, bytes);
             let tasks = over_tokio_sockets(way, bytes);
             let link = over_a_link(way, bytes);
@@ -29,7 +36,7 @@ fn main() {
         }
         let [threads, tasks] = ratios.map(median);
         println!(
-            "  p99 beside tasks {tasks:.2}, beside threads {threads:.2} (medians of {ROUNDS})"
+            "  p99 beside tasks {tasks:.2}, beside threads {threads:.2} (medians of {rounds})"
         );
     }
 }

@@ -20,6 +20,11 @@ const STEPS: &[Step] = &[
     ),
     step("layers", Here(layers::run)),
     step("deny", Here(deny::run)),
+    // The fuzz targets are a workspace of their own, built on demand: their lock file must not lag.
+    step(
+        "fuzz-lock",
+        Cargo("tree --quiet --locked --depth 0 --manifest-path fuzz/Cargo.toml"),
+    ),
     step("test", Cargo("test --workspace")),
     // Each bench once, for what it does and not for how fast.
     step("benches", Cargo("test --package benches --benches")),
