@@ -71,16 +71,20 @@ impl Node {
     /// Moves an object of this length to whoever gave the ticket out; returns when all of it was
     /// taken there.
     ///
-    /// Reads the source in pieces of 64 KiB, copies each twice, and has at most 256 KiB on their way.
-    /// Messages pass between two pieces. An object has no order with messages.
+    /// Reads the source in pieces of 64 KiB and has at most 256 KiB on their way. The first object of a
+    /// link waits until there is a connection for objects, two seconds at most. An object has no order
+    /// with messages.
     ///
     /// # Errors
     ///
-    /// [`TransferError`]. Nothing is sent again: what was taken before is the receiver's to drop.
+    /// [`TransferError`]. Nothing is sent again: what was taken before is the receiver's to drop. After
+    /// [`LinkDown`](TransferError::LinkDown) and [`NodeDown`](TransferError::NodeDown) nobody knows
+    /// whether the receiver has all of it.
     ///
     /// # Cancel safety
     ///
-    /// Where the future is dropped, the receiver is told that no more comes.
+    /// Where the future is dropped after the object was offered, the receiver is told that no more
+    /// comes; before, its ticket stays good.
     pub async fn transfer<S>(
         &self,
         ticket: &TransferTicket,
@@ -203,7 +207,11 @@ impl Route {
                 link,
                 generation,
                 ticket,
-            } => Ok(link.part(*generation, *ticket, part)?),
+            } => link.part(*generation, *ticket, part).map_err(|refusal| {
+                // It knows better why the connection is gone.
+                let ended = self.outgoing.ended();
+                ended.map_or_else(|| refusal.into(), TransferError::from)
+            }),
         }
     }
 }

@@ -15,7 +15,7 @@ use allocation_counter::measure;
 use mycelium_core::{
     ActorRef, DeadLetterNotice, Encode, Inbound, InboundBinding, Inbox, Link, LinkFuture, LinkKind,
     LinkRefusal, LinkStats, LocalRef, Node, ObjectLink, OutgoingTransfer, Purpose, Remote,
-    SpawnOptions, StopReason,
+    SpawnOptions, StopReason, TransferError,
 };
 use mycelium_wire::{
     Bind, BindingId, Check, CloseReason, Credit, Decline, EndReason, FrameDecoder, FrameExtensions,
@@ -139,7 +139,7 @@ impl ObjectLink for Peer {
         unreachable!("nobody moves objects in these tests")
     }
 
-    fn offer(&self, _: u64, _: u64, _: &Arc<OutgoingTransfer>) -> Result<u32, LinkRefusal> {
+    fn offer(&self, _: u64, _: u64, _: &Arc<OutgoingTransfer>) -> Result<u32, TransferError> {
         unreachable!("nobody moves objects in these tests")
     }
 

@@ -201,6 +201,8 @@ suite! {
     objects {
         objects_arrive_whole_both_ways,
         a_ticket_travels_in_a_message_and_is_good_once,
+        a_ticket_that_is_used_twice_at_once_serves_one,
+        an_object_without_bytes_needs_no_taking,
         many_objects_at_once_are_kept_apart,
         an_object_that_is_too_long_is_declined_with_both_numbers,
         a_receiver_that_gives_up_ends_the_transfer,

@@ -5,11 +5,19 @@
 //! [`Peers`](crate::peers::Peers) for the handshake. The bypass ends with the connection that it is
 //! beside, and objects go over that one while there is none.
 
-use std::{collections::HashMap, mem, sync::Arc};
+use std::{
+    collections::HashMap,
+    mem,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mycelium_core::OutgoingTransfer;
 
 use crate::connection::Connection;
+
+/// How long objects do without a bypass that could not be made.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// The bypass of a link, and the objects under way to the peer, under the lock of the link.
 #[derive(Default)]
@@ -27,18 +35,31 @@ enum State {
     /// The dialling side is about to make it.
     Asked,
     Up(Box<Connection>),
-    /// It could not be made.
-    InVain,
+    /// It could not be made, and is not tried again before then.
+    InVain {
+        until: Instant,
+    },
 }
 
 impl Bypass {
     /// Whether somebody has to ask for it; from here on it counts as asked for.
     pub(crate) fn ask(&mut self) -> bool {
-        let is_first = matches!(self.state, State::Unasked);
-        if is_first {
+        let is_wanting = match self.state {
+            State::Unasked => true,
+            State::InVain { until } => until <= Instant::now(),
+            State::Asked | State::Up(_) => false,
+        };
+        if is_wanting {
             self.state = State::Asked;
         }
-        is_first
+        is_wanting
+    }
+
+    /// The peer asks for it, who has none: one that there still was ends, with its objects.
+    pub(crate) fn ask_again(&mut self) -> Vec<Arc<OutgoingTransfer>> {
+        let lost = self.end();
+        self.state = State::Asked;
+        lost
     }
 
     /// Whether it is being made.
@@ -49,7 +70,8 @@ impl Bypass {
     /// It could not be made: objects do without.
     pub(crate) fn give_up(&mut self) {
         if self.is_awaited() {
-            self.state = State::InVain;
+            let until = Instant::now() + RETRY_AFTER;
+            self.state = State::InVain { until };
         }
     }
 
@@ -64,7 +86,7 @@ impl Bypass {
     pub(crate) fn up(&mut self) -> Option<&mut Connection> {
         match &mut self.state {
             State::Up(connection) => Some(connection),
-            State::Unasked | State::Asked | State::InVain => None,
+            State::Unasked | State::Asked | State::InVain { .. } => None,
         }
     }
 

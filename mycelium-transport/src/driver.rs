@@ -57,7 +57,6 @@ pub(crate) enum Role {
 }
 
 /// What tells, once the connection is gone, whether the peer is as well.
-#[derive(Default)]
 pub(crate) struct Lifeline {
     pub(crate) process: Option<PeerProcess>,
     /// Where a peer that dialled us listens itself.
@@ -271,7 +270,7 @@ fn handle(
                 ask.refuse(failure);
             }
         }
-        Event::Widen => link.widen_for_peer(),
+        Event::Widen => link.widen_for_peer(generation)?,
         Event::Close(reason) => return Err(reason),
         Event::Hello(_) | Event::Up { .. } => unreachable!("the handshake is done"),
         of_an_object => handle_object(link, inbound.objects(), generation, of_an_object)?,
@@ -298,6 +297,7 @@ fn handle_object(
             taken_bytes,
         } => link.object_taken(ticket, taken_bytes)?,
         Event::Declined { ticket, why } => link.object_declined(generation, ticket, why),
+        Event::Heartbeat => {}
         Event::Close(reason) => return Err(reason),
         other => unreachable!("the receiving half lets in no {other:?}"),
     }
@@ -332,13 +332,19 @@ pub(crate) async fn drive_bypass(node: &Node, joined: Joined) {
     };
     let ending = select! {
         biased;
-        () = failed.cancelled() => Ending::Lost(superseded()),
+        () = failed.cancelled() => {
+            let failure = link.with_connection(generation, |up| up.failure.take());
+            let failure = failure.flatten().map(Ending::Closed);
+            failure.unwrap_or_else(|| Ending::Lost(superseded()))
+        }
         ending = reader.read_on() => ending,
         () = node.closing().cancelled() => Ending::Closed(CloseReason::Requested),
     };
     drop(reader);
     socket.limit_farewell();
-    finish_writing(writing, say_goodbye(&link, generation, &ending)).await;
+    if finish_writing(writing, say_goodbye(&link, generation, &ending)).await {
+        let _ = time::timeout(FAREWELL, linger(&socket)).await;
+    }
     link.close_bypass(generation);
     if let Ending::Closed(reason) = &ending
         && !reason.is_orderly()
@@ -365,7 +371,7 @@ impl BypassReader<'_> {
             coop::consume_budget().await;
             match self.socket.read(self.receive.buffer()).await {
                 Ok(0) => return Ending::Lost(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => self.link.hear(),
+                Ok(_) => self.link.hear_bypass(),
                 Err(error) => return Ending::Lost(error),
             }
         }

@@ -48,6 +48,8 @@ pub(crate) struct PeerLink {
     limits: Limits,
     /// Whether the peer was heard since the liveness thread looked last.
     was_heard: AtomicBool,
+    /// As `was_heard`, over the bypass: what comes there says nothing of the link's own connection.
+    was_bypass_heard: AtomicBool,
     /// Everything that senders touch. Never held across an await or a write.
     outbound: Mutex<Outbound>,
     /// What the reader brings in; it goes from one connection's reader to the next one's.
@@ -78,6 +80,7 @@ impl PeerLink {
                 clock,
                 limits,
                 was_heard: AtomicBool::new(true),
+                was_bypass_heard: AtomicBool::new(true),
                 outbound: Mutex::new(Outbound::new(ports)),
                 inbound: AsyncMutex::new(Inbound::new(node.clone(), link)),
                 lost: Notify::new(),
@@ -100,6 +103,7 @@ impl PeerLink {
         let make = |generation| Connection::new(generation, origin, send, socket);
         let connected = self.lock().connect(&self.peer, make);
         self.report_loss(&connected.1);
+        self.widening.notify_waiters();
         let peer = self.peer.clone();
         self.node.report_link(LinkEvent::Up { peer });
         connected
@@ -119,6 +123,7 @@ impl PeerLink {
         if let Some(released) = released {
             self.report_loss(&released);
             self.lost.notify_waiters();
+            self.widening.notify_waiters();
             released.wake();
         }
     }
@@ -133,6 +138,7 @@ impl PeerLink {
         let released = self.lock().end(&self.peer, down);
         self.report_loss(&released);
         self.lost.notify_waiters();
+        self.widening.notify_waiters();
         released
     }
 
@@ -145,6 +151,12 @@ impl PeerLink {
     pub(crate) fn hear(&self) {
         // Relaxed: the liveness thread may see it at its next look.
         self.was_heard.store(true, Ordering::Relaxed);
+    }
+
+    /// Something came from the peer over the bypass.
+    pub(crate) fn hear_bypass(&self) {
+        // Relaxed: as above.
+        self.was_bypass_heard.store(true, Ordering::Relaxed);
     }
 
     /// So much time has passed: shows the peer that this side lives, and finds how the peer is.
@@ -162,11 +174,33 @@ impl PeerLink {
         let errand = up.appoint_helper();
         drop(outbound);
         self.write_directly(generation, errand);
+        self.look_at_bypass(elapsed, config);
         (generation, finding)
     }
 
+    /// As [`look`](Self::look), at the bypass: one over which nothing is heard ends, and the link
+    /// lives on.
+    fn look_at_bypass(&self, elapsed: Duration, config: &LivenessConfig) {
+        let mut outbound = self.lock();
+        let Some(up) = outbound.bypass.up() else {
+            return;
+        };
+        let heard = self.was_bypass_heard.swap(false, Ordering::Relaxed);
+        let was_heard = heard || up.socket().has_unread();
+        if let Finding::Down(_) = up.life.pass(elapsed, was_heard, config) {
+            up.break_off();
+        }
+        if up.life.take_heartbeat(config) {
+            up.beat();
+        }
+        let generation = up.generation;
+        let errand = up.appoint_helper();
+        drop(outbound);
+        self.write_directly(generation, errand);
+    }
+
     /// Tells the peer why it is given up, as far as its socket takes it at once.
-    pub(crate) fn part(&self, generation: u32, reason: &CloseReason) {
+    pub(crate) fn bid_farewell(&self, generation: u32, reason: &CloseReason) {
         let mut outbound = self.lock();
         let Some(up) = outbound.connection(generation) else {
             return;

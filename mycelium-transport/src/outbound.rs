@@ -16,6 +16,8 @@ pub(crate) struct Outbound {
     state: State,
     pub(crate) remotes: Remotes,
     last_generation: u32,
+    /// Of the link's own last connection; the others were bypasses.
+    own_generation: u32,
     /// What went over the connections before.
     past: LinkStats,
     pub(crate) questions: HashMap<u64, oneshot::Sender<Option<Resolved>>>,
@@ -94,6 +96,7 @@ impl Outbound {
             state: State::Reconnecting,
             remotes: Remotes::default(),
             last_generation: 0,
+            own_generation: 0,
             past: LinkStats::default(),
             questions: HashMap::new(),
             next_question: 0,
@@ -113,7 +116,8 @@ impl Outbound {
             !matches!(self.state, State::Down(_)),
             "the end of a link is final"
         );
-        let mut connection = Box::new(make(self.next_generation()));
+        self.own_generation = self.next_generation();
+        let mut connection = Box::new(make(self.own_generation));
         let mut remotes = self.remotes.living();
         for remote in remotes.iter().filter(|remote| is_awaited(remote)) {
             connection.bind(remote);
@@ -126,7 +130,7 @@ impl Outbound {
             remotes,
             ..self.replace(peer, State::Up(connection))
         };
-        (self.last_generation, released)
+        (self.own_generation, released)
     }
 
     /// The connection of this generation is gone; `None` where it was not up any more.
@@ -150,7 +154,7 @@ impl Outbound {
 
     /// Whether the peer is still awaited, after the connection of this generation was lost.
     pub(crate) fn is_reconnecting_since(&self, generation: u32) -> bool {
-        matches!(self.state, State::Reconnecting) && self.last_generation == generation
+        matches!(self.state, State::Reconnecting) && self.own_generation == generation
     }
 
     /// The connection, also one that takes no more messages.

@@ -177,8 +177,8 @@ impl Peers {
         joined.ok_or_else(|| CloseReason::Requested.into())
     }
 
-    /// Makes the bypass of a link that we dialled, as often as objects are to be moved and there is
-    /// none, for as long as the connection that it is beside.
+    /// Makes the bypass of a link that we dialled, as often as it is asked for, for as long as the
+    /// connection that it is beside.
     async fn widen(self: Arc<Self>, link: Arc<PeerLink>, generation: u32) {
         let parts = |up: &mut Connection| {
             let asked = Arc::clone(&up.widen);
@@ -190,20 +190,22 @@ impl Peers {
         let closing = self.node.closing();
         loop {
             select! {
-                () = asked.notified() => {}
+                biased;
                 () = failed.cancelled() => return,
                 () = closing.cancelled() => return,
+                () = asked.notified() => {}
             }
             let made = select! {
                 made = self.dial_bypass(&link, &socket, origin) => made,
                 () = time::sleep(HANDSHAKE_TIMEOUT) => Err(CloseReason::HandshakeTimeout.into()),
+                () = failed.cancelled() => return,
                 () = closing.cancelled() => return,
             };
             match made {
                 Ok(joined) => driver::drive_bypass(&self.node, joined).await,
                 Err(error) => {
-                    tracing::debug!(peer = %link.peer(), %error, "no connection for objects");
-                    link.stay_narrow();
+                    tracing::info!(peer = %link.peer(), %error, "objects share the messages' connection");
+                    link.stay_narrow(origin);
                 }
             }
         }
@@ -322,7 +324,7 @@ impl Peers {
             return;
         }
         let silent_ms = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
-        link.part(generation, &CloseReason::Silent { silent_ms });
+        link.bid_farewell(generation, &CloseReason::Silent { silent_ms });
         let released = self.retire(link, Down::Dead);
         drop(pairs);
         released.wake();

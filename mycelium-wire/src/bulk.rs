@@ -116,6 +116,14 @@ impl Bulk {
         }
     }
 
+    /// Drops the parts of all objects.
+    pub(crate) fn drop_objects(&mut self) {
+        self.lanes.retain(|lane| !lane.is_object());
+        let lanes = self.lanes.iter().map(Lane::bytes);
+        let held = self.held.iter().map(|held| held.frames.len());
+        self.bytes = lanes.chain(held).sum();
+    }
+
     /// Whether messages or answers wait.
     pub(crate) fn has_messages(&self) -> bool {
         self.lanes.iter().any(|lane| !lane.is_object())

@@ -231,7 +231,7 @@ impl ReceiveHalf {
         }
     }
 
-    /// From here on nothing but objects is let in: the connection is one beside another.
+    /// From here on nothing but objects and heartbeats is let in: the connection is one beside another.
     pub fn admit_only_objects(&mut self) {
         self.session.carries = Carries::Objects;
     }
@@ -315,7 +315,9 @@ impl Session {
             (HandshakeState::AwaitHello, FrameKind::Hello) => self.handle_hello(&frame),
             (HandshakeState::AwaitConfirm, FrameKind::Confirm) => self.handle_confirm(frame),
             (state @ HandshakeState::Open, kind)
-                if self.carries == Carries::Objects && !kind.names_ticket() =>
+                if self.carries == Carries::Objects
+                    && !kind.names_ticket()
+                    && kind != FrameKind::Heartbeat =>
             {
                 Err(CloseReason::Unexpected { kind, state })
             }

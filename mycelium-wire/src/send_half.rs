@@ -102,8 +102,10 @@ impl SendHalf {
             .frame(Header::new(FrameKind::Heartbeat), |_| {});
     }
 
-    /// Tells the peer why the link ends: the last frame, after all that was sent.
+    /// Tells the peer why the link ends: the last frame, after all that was sent but the parts of
+    /// objects, which are dropped.
     pub fn close(&mut self, reason: &CloseReason) {
+        self.bulk.drop_objects();
         let start = self.outbound.committed_bytes();
         self.outbound
             .frame(Header::new(FrameKind::Close), |out| reason.write(out));

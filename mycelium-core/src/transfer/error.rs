@@ -39,8 +39,9 @@ pub enum TransferError {
     /// The source could not be read.
     #[error("the source of the object could not be read")]
     Source(#[from] io::Error),
-    /// The connection was lost, or is being dialled again. Objects are not resumed: transfer it again.
-    #[error("the link is lost and being dialled again")]
+    /// The connection was lost, or is being dialled again. Objects are not resumed: ask for a new ticket,
+    /// and transfer it again.
+    #[error("the connection that objects go over was lost")]
     LinkDown,
     /// The other node is down.
     #[error("the node is down")]

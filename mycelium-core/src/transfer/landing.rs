@@ -8,11 +8,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use mycelium_wire::{CloseReason, Decline, FrameKind, TRANSFER_WINDOW_BYTES};
+use mycelium_wire::{CloseReason, Decline, FrameKind, PART_BYTES, TRANSFER_WINDOW_BYTES};
 
 use crate::{
     Bounds, Link,
-    sync::Mutex,
+    sync::{Mutex, MutexGuard},
     transfer::{OutgoingTransfer, TransferError, error::Ended},
 };
 
@@ -131,26 +131,29 @@ impl Landing {
         if state.is_left {
             return Err(Decline::NotExpected);
         }
-        if length_bytes > limit_bytes {
-            state.end(Ended::TooLarge {
-                length_bytes,
-                limit_bytes,
-            });
-            return Err(Decline::TooLarge { limit_bytes });
-        }
-        state.offer = Some(Offer {
+        let too_large = Ended::TooLarge {
             length_bytes,
-            source: Arc::new(source),
-        });
-        state.wake();
-        Ok(())
+            limit_bytes,
+        };
+        let opened = if length_bytes > limit_bytes {
+            state.ended.get_or_insert(too_large);
+            Err(Decline::TooLarge { limit_bytes })
+        } else {
+            state.offer = Some(Offer {
+                length_bytes,
+                source: Arc::new(source),
+            });
+            Ok(())
+        };
+        wake(state);
+        opened
     }
 
     /// The next bytes have come over a link. Gives whether the object is whole.
     ///
     /// # Errors
     ///
-    /// The peer sent more than it offered, or than the window admits.
+    /// The peer sent more than it offered, or than the window admits, or a short part before the last.
     pub(crate) fn receive(&self, part: Bytes) -> Result<bool, CloseReason> {
         let mut state = self.state.lock();
         let Some(offer) = &state.offer else {
@@ -159,18 +162,24 @@ impl Landing {
         let length_bytes = offer.length_bytes;
         let received_bytes = state.received_bytes + part.len() as u64;
         let window_ends = state.reported_bytes.unwrap_or(0) + TRANSFER_WINDOW_BYTES;
-        if received_bytes > length_bytes.min(window_ends) {
-            return Err(CloseReason::Malformed {
-                kind: FrameKind::Part,
-                what: "it is beyond the object's length, or its window",
-            });
-        }
-        state.received_bytes = received_bytes;
-        if !state.is_left {
-            state.parts.push_back(part);
-            state.wake();
-        }
-        Ok(received_bytes == length_bytes)
+        let is_last = received_bytes == length_bytes;
+        let fault = if received_bytes > length_bytes.min(window_ends) {
+            "it is beyond the object's length, or its window"
+        } else if part.len() < PART_BYTES && !is_last {
+            // Each keeps a receive buffer in memory, however short it is.
+            "it is short, and not the last"
+        } else {
+            state.received_bytes = received_bytes;
+            if !state.is_left {
+                state.parts.push_back(part);
+                wake(state);
+            }
+            return Ok(is_last);
+        };
+        Err(CloseReason::Malformed {
+            kind: FrameKind::Part,
+            what: fault,
+        })
     }
 
     /// As [`receive`](Self::receive), from a sender of this node, who keeps to the window.
@@ -181,7 +190,9 @@ impl Landing {
 
     /// No more comes.
     pub(super) fn end(&self, ended: Ended) {
-        self.state.lock().end(ended);
+        let mut state = self.state.lock();
+        state.ended.get_or_insert(ended);
+        wake(state);
     }
 
     /// The sender has given up.
@@ -232,12 +243,17 @@ impl Landing {
     pub(super) fn leave(&self) {
         let mut state = self.state.lock();
         state.is_left = true;
+        // Of an object without bytes nobody may have taken the end.
+        let report = state.due_report();
         let parts = mem::take(&mut state.parts);
         let is_over = state.is_whole() || state.ended.is_some();
         let offer = state.offer.as_ref().filter(|_| !is_over);
         let source = offer.map(|offer| Arc::clone(&offer.source));
         drop(state);
         drop(parts);
+        if let Some(report) = report {
+            report.tell(self.ticket);
+        }
         match source.as_deref() {
             Some(Source::Here(outgoing)) => outgoing.declined(Decline::NoLonger),
             Some(Source::Link { link, generation }) => {
@@ -257,10 +273,11 @@ impl State {
         offer.is_some_and(|offer| offer.length_bytes == self.taken_bytes)
     }
 
-    /// Half a window was taken, or everything.
+    /// As much was taken as half a window holds of whole parts, or everything.
     fn due_report(&mut self) -> Option<Report> {
         let reported_bytes = self.reported_bytes.unwrap_or(0);
-        let half_a_window = self.taken_bytes - reported_bytes >= TRANSFER_WINDOW_BYTES / 2;
+        let unreported_bytes = self.taken_bytes - reported_bytes;
+        let half_a_window = unreported_bytes + PART_BYTES as u64 > TRANSFER_WINDOW_BYTES / 2;
         let is_last = self.is_whole() && self.reported_bytes != Some(self.taken_bytes);
         if !half_a_window && !is_last {
             return None;
@@ -273,11 +290,6 @@ impl State {
         })
     }
 
-    fn end(&mut self, ended: Ended) {
-        self.ended.get_or_insert(ended);
-        self.wake();
-    }
-
     fn wait<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
         match &mut self.waker {
             Some(waker) => waker.clone_from(cx.waker()),
@@ -285,11 +297,14 @@ impl State {
         }
         Poll::Pending
     }
+}
 
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+/// Wakes whoever waits, outside the lock.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 

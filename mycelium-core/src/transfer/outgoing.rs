@@ -2,14 +2,17 @@
 
 use std::{
     future::poll_fn,
-    mem,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 use mycelium_wire::{CloseReason, Decline, FrameKind, TRANSFER_WINDOW_BYTES};
 
-use crate::{LinkFuture, LinkRefusal, sync::Mutex, transfer::error::Ended};
+use crate::{
+    LinkFuture, LinkRefusal,
+    sync::{Mutex, MutexGuard},
+    transfer::{TransferError, error::Ended},
+};
 
 /// How objects go over a link. Each belongs to one connection of it, by its generation, and ends with
 /// that.
@@ -23,13 +26,13 @@ pub trait ObjectLink {
     ///
     /// # Errors
     ///
-    /// That the peer cannot be reached now.
+    /// That the peer cannot be reached now, or the ticket is in use.
     fn offer(
         &self,
         ticket: u64,
         length_bytes: u64,
         outgoing: &Arc<OutgoingTransfer>,
-    ) -> Result<u32, LinkRefusal>;
+    ) -> Result<u32, TransferError>;
 
     /// Sends the next part of an object, of at most [`PART_BYTES`](mycelium_wire::PART_BYTES).
     ///
@@ -86,7 +89,7 @@ impl OutgoingTransfer {
             });
         }
         state.taken_bytes = Some(taken_bytes);
-        state.wake();
+        wake(state);
         Ok(taken_bytes == self.length_bytes)
     }
 
@@ -105,10 +108,10 @@ impl OutgoingTransfer {
         self.end(Ended::NodeDown);
     }
 
-    pub(super) fn end(&self, ended: Ended) {
+    fn end(&self, ended: Ended) {
         let mut state = self.state.lock();
         state.ended.get_or_insert(ended);
-        state.wake();
+        wake(state);
     }
 
     /// How the transfer has ended before its time, if it has; else the task is woken by whatever
@@ -117,6 +120,11 @@ impl OutgoingTransfer {
         let mut state = self.state.lock();
         state.wait(cx);
         state.ended
+    }
+
+    /// How the transfer has ended before its time, if it has.
+    pub(super) fn ended(&self) -> Option<Ended> {
+        self.state.lock().ended
     }
 
     /// Waits until so many bytes fit into the window, and counts them as sent.
@@ -151,11 +159,11 @@ impl OutgoingTransfer {
     async fn when(&self, mut holds: impl FnMut(&mut State) -> bool) -> Result<(), Ended> {
         poll_fn(|cx| {
             let mut state = self.state.lock();
-            if let Some(ended) = state.ended {
-                return Poll::Ready(Err(ended));
-            }
             if holds(&mut state) {
                 return Poll::Ready(Ok(()));
+            }
+            if let Some(ended) = state.ended {
+                return Poll::Ready(Err(ended));
             }
             state.wait(cx);
             Poll::Pending
@@ -175,10 +183,13 @@ impl State {
             none => *none = Some(cx.waker().clone()),
         }
     }
+}
 
-    fn wake(&mut self) {
-        if let Some(waker) = mem::take(&mut self.waker) {
-            waker.wake();
-        }
+/// Wakes whoever waits, outside the lock.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }

@@ -147,6 +147,33 @@ pub(super) async fn a_ticket_travels_in_a_message_and_is_good_once(bed: &Bed) {
     }
 }
 
+// Both were sent, under one number: the refusal of the second took the first one's parts away.
+pub(super) async fn a_ticket_that_is_used_twice_at_once_serves_one(bed: &Bed) {
+    let (ticket, mut object) = bed.near.expect_transfer(LIMIT);
+    let first = sending(&bed.far, &ticket, 4 * BYTES);
+    assert_eq!(object.length_bytes().await.expect(LIVES), 4 * BYTES);
+    let second = sending(&bed.far, &ticket, 4 * BYTES).await;
+    let refused = second.expect("no panic");
+    assert!(
+        matches!(refused, Err(TransferError::NotExpected)),
+        "{refused:?}"
+    );
+    assert_eq!(take_rest(&mut object, 0).await.expect(LIVES), 4 * BYTES);
+    first.await.expect("no panic").expect("all was taken");
+}
+
+// Nobody had taken its end, and its sender waited for that.
+pub(super) async fn an_object_without_bytes_needs_no_taking(bed: &Bed) {
+    let (ticket, mut object) = bed.near.expect_transfer(LIMIT);
+    let sending = sending(&bed.far, &ticket, 0);
+    assert_eq!(object.length_bytes().await.expect(LIVES), 0);
+    drop(object);
+    sending
+        .await
+        .expect("no panic")
+        .expect("nothing is missing");
+}
+
 pub(super) async fn many_objects_at_once_are_kept_apart(bed: &Bed) {
     let mut under_way = Vec::new();
     for extra in 0..20 {

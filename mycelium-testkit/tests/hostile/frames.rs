@@ -27,7 +27,7 @@ pub(crate) const STATES: [HandshakeState; 3] = [
 ];
 
 /// Kinds that an open link takes whatever is bound.
-const NEED_NO_BINDING: [FrameKind; 13] = [
+const NEED_NO_BINDING: [FrameKind; 12] = [
     FrameKind::Bind,
     FrameKind::Resolve,
     FrameKind::Resolved,
@@ -35,7 +35,6 @@ const NEED_NO_BINDING: [FrameKind; 13] = [
     FrameKind::ReplyFailed,
     FrameKind::Heartbeat,
     FrameKind::Fragment,
-    FrameKind::Widen,
     FrameKind::Offer,
     FrameKind::Part,
     FrameKind::Taken,
@@ -51,7 +50,10 @@ pub(crate) fn wanted(state: HandshakeState, kind: FrameKind) -> Option<&'static 
 
     match (state, kind) {
         (_, Kind::Close) | (AwaitHello, Kind::Hello) | (AwaitConfirm, Kind::Confirm) => None,
-        (Open, Kind::Hello | Kind::Confirm) | (AwaitHello | AwaitConfirm, _) => Some("Unexpected"),
+        // It is the peer that dialled, to whom `Widen` is to be said.
+        (Open, Kind::Hello | Kind::Confirm | Kind::Widen) | (AwaitHello | AwaitConfirm, _) => {
+            Some("Unexpected")
+        }
         (Open, kind) if NEED_NO_BINDING.contains(&kind) => None,
         _ => Some("UnknownBinding"),
     }

@@ -1,7 +1,10 @@
 //! What a linked peer may do with the objects that the node waits for.
 
+use std::time::Duration;
+
 use mycelium::{
-    TransferError, TransferTicket,
+    BuildTransport, LinkEvent, LinkNotice, LivenessConfig, PeerAddr, TransferError, TransferTicket,
+    TransportNode,
     wire::{
         Encoder, FrameKind, PART_BYTES, TRANSFER_WINDOW_BYTES,
         rkyv::{ser::allocator::Arena, util::AlignedVec},
@@ -12,7 +15,7 @@ use mycelium_testkit::{
     hostile::{Forged, Peer},
 };
 
-use crate::victim::{Victim, over_sockets};
+use crate::victim::{GRACE, Victim, able, over_sockets, private_dir};
 
 over_sockets!(
     parts_beyond_their_object_are_malformed,
@@ -21,6 +24,8 @@ over_sockets!(
     words_about_objects_that_are_not_under_way_have_no_effect,
     a_connection_for_objects_takes_nothing_else,
     a_connection_joins_that_of_its_own_link_only,
+    a_connection_for_objects_ends_alone,
+    a_peer_that_is_gone_after_an_object_is_down,
 );
 
 /// What a holder of the ticket shows.
@@ -47,10 +52,17 @@ fn part(key: u64, bytes: usize) -> Forged {
 
 async fn parts_beyond_their_object_are_malformed(reach: Reach) {
     let victim = Victim::start(reach).await;
-    for lengths in [&[11][..], &[5, 6]] {
+    for (length_bytes, lengths) in [
+        (10, &[11][..]),
+        (PART_BYTES + 10, &[PART_BYTES, 11]),
+        // Each would keep a whole receive buffer in memory.
+        (10, &[5, 5]),
+        (2 * PART_BYTES, &[PART_BYTES - 1, PART_BYTES + 1]),
+    ] {
         let (ticket, mut object) = victim.node.expect_transfer(1 << 30);
         let mut peer = Peer::link(&victim.address).await;
-        peer.forge(&offer(key_of(&ticket), 10)).await;
+        let length_bytes = length_bytes as u64;
+        peer.forge(&offer(key_of(&ticket), length_bytes)).await;
         for &length in lengths {
             peer.forge(&part(key_of(&ticket), length)).await;
         }
@@ -58,7 +70,7 @@ async fn parts_beyond_their_object_are_malformed(reach: Reach) {
         victim.closes(&mut peer, "Malformed", &case).await;
         let ended = loop {
             match object.next().await {
-                Ok(part) => assert_eq!(part.map(|part| part.len()), Some(5)),
+                Ok(part) => assert_eq!(part.map(|part| part.len()), Some(PART_BYTES)),
                 Err(ended) => break ended,
             }
         };
@@ -112,8 +124,8 @@ async fn words_about_objects_that_are_not_under_way_have_no_effect(reach: Reach)
 }
 
 /// A second connection of a peer that is linked, whose hello joins the connection of this nonce.
-async fn beside(victim: &Victim, peer: &Peer, joins: u128) -> Peer {
-    let mut beside = Peer::dial(&victim.address).await;
+async fn beside(address: &PeerAddr, peer: &Peer, joins: u128) -> Peer {
+    let mut beside = Peer::dial(address).await;
     beside.hello.node = peer.hello.node.clone();
     beside.hello.joins = joins;
     beside.say_hello().await;
@@ -125,7 +137,7 @@ async fn a_connection_for_objects_takes_nothing_else(reach: Reach) {
     let victim = Victim::start(reach).await;
     let mut peer = Peer::link(&victim.address).await;
     let (ticket, mut object) = victim.node.expect_transfer(10);
-    let mut second = beside(&victim, &peer, peer.node().nonce).await;
+    let mut second = beside(&victim.address, &peer, peer.node().nonce).await;
     second.forge(&offer(key_of(&ticket), 3)).await;
     second.forge(&part(key_of(&ticket), 3)).await;
     assert!(object.next().await.expect("it comes").is_some());
@@ -147,7 +159,7 @@ async fn a_connection_joins_that_of_its_own_link_only(reach: Reach) {
         ("that of another", &peer, other.node().nonce),
         ("another's link", &other, peer.node().nonce),
     ] {
-        let mut second = beside(&victim, of, joins).await;
+        let mut second = beside(&victim.address, of, joins).await;
         victim.closes(&mut second, "Replayed", case).await;
     }
     let mut stranger = Peer::dial(&victim.address).await;
@@ -156,4 +168,42 @@ async fn a_connection_joins_that_of_its_own_link_only(reach: Reach) {
     stranger.confirm().await;
     victim.closes(&mut stranger, "Replayed", "a stranger").await;
     victim.end().await;
+}
+
+async fn a_connection_for_objects_ends_alone(reach: Reach) {
+    let victim = Victim::start(reach).await;
+    let mut peer = Peer::link(&victim.address).await;
+    for _ in 0..2 {
+        let (ticket, mut object) = victim.node.expect_transfer(10);
+        let mut second = beside(&victim.address, &peer, peer.node().nonce).await;
+        second.forge(&offer(key_of(&ticket), 3)).await;
+        assert_eq!(object.length_bytes().await.expect("it is offered"), 3);
+        drop(second);
+        let ended = object.next().await;
+        assert!(matches!(ended, Err(TransferError::LinkDown)), "{ended:?}");
+        assert!(peer.resolve("echo").await.is_some());
+    }
+    victim.end().await;
+}
+
+// The number of the second connection was taken for that of the link's own: its peer was awaited for
+// ever.
+async fn a_peer_that_is_gone_after_an_object_is_down(reach: Reach) {
+    let dir = private_dir();
+    let soon = LivenessConfig::default().down_after(Duration::from_millis(1_500));
+    let node = able(reach, "server", &dir).liveness(soon).start().await;
+    let node = node.expect("the node starts");
+    let mut events = node.link_events();
+    let address = node.addresses().remove(0);
+    let peer = Peer::link(&address).await;
+    let (ticket, mut object) = node.expect_transfer(10);
+    let mut second = beside(&address, &peer, peer.node().nonce).await;
+    second.forge(&offer(key_of(&ticket), 3)).await;
+    assert_eq!(object.length_bytes().await.expect("it is offered"), 3);
+    drop((peer, second));
+    while !matches!(
+        events.next().await,
+        Some(LinkNotice::Event(LinkEvent::Down { .. }))
+    ) {}
+    node.shutdown(GRACE).await.expect("it has no actors");
 }

@@ -5,8 +5,8 @@ use std::{
     sync::{Arc, MutexGuard},
 };
 
-use mycelium_core::{LinkFuture, LinkRefusal, ObjectLink, OutgoingTransfer};
-use mycelium_wire::{CloseReason, Decline, Part, ReceiveHalf};
+use mycelium_core::{LinkFuture, LinkRefusal, ObjectLink, OutgoingTransfer, TransferError};
+use mycelium_wire::{CloseReason, Decline, FrameKind, HandshakeState, Part};
 use tokio::time;
 
 use super::PeerLink;
@@ -20,11 +20,10 @@ use crate::{
 impl ObjectLink for PeerLink {
     fn widen(&self) -> LinkFuture<'_, ()> {
         Box::pin(async move {
-            if time::timeout(HANDSHAKE_TIMEOUT, self.widened())
-                .await
-                .is_err()
-            {
-                self.stay_narrow();
+            let beside = self.origin();
+            let widened = time::timeout(HANDSHAKE_TIMEOUT, self.widened()).await;
+            if let (Err(_), Some(beside)) = (widened, beside) {
+                self.stay_narrow(beside);
             }
         })
     }
@@ -34,13 +33,17 @@ impl ObjectLink for PeerLink {
         ticket: u64,
         length_bytes: u64,
         outgoing: &Arc<OutgoingTransfer>,
-    ) -> Result<u32, LinkRefusal> {
+    ) -> Result<u32, TransferError> {
         let mut outbound = self.lock();
+        if outbound.bypass.get(ticket).is_some() {
+            // Two senders would take each other's bytes for their own.
+            return Err(TransferError::NotExpected);
+        }
         let up = match outbound.take_up_for_objects() {
             Ok(up) => up,
             Err(refusal) => {
                 drop(outbound);
-                return Err(self.as_of_now(refusal));
+                return Err(self.as_of_now(refusal).into());
             }
         };
         let generation = up.generation;
@@ -107,12 +110,28 @@ impl PeerLink {
         }
     }
 
-    /// The peer wants a bypass, which this side is to make.
-    pub(crate) fn widen_for_peer(&self) {
+    /// The peer wants a bypass, which this side is to make: it has none, or has lost it.
+    ///
+    /// # Errors
+    ///
+    /// It is the peer that dialled.
+    pub(crate) fn widen_for_peer(&self, generation: u32) -> Result<(), CloseReason> {
         let mut outbound = self.lock();
-        if outbound.bypass.ask() {
-            self.ask_for_bypass(outbound);
+        let Some(up) = outbound.connection(generation) else {
+            return Ok(());
+        };
+        if up.origin.side == Side::Accepting {
+            return Err(CloseReason::Unexpected {
+                kind: FrameKind::Widen,
+                state: HandshakeState::Open,
+            });
         }
+        let lost = outbound.bypass.ask_again();
+        self.ask_for_bypass(outbound);
+        for object in lost {
+            object.lose();
+        }
+        Ok(())
     }
 
     /// How the link's connection came to be, if it is up.
@@ -133,7 +152,7 @@ impl PeerLink {
             origin,
             epoch: _,
         } = established;
-        ReceiveHalf::admit_only_objects(&mut receive);
+        receive.admit_only_objects();
         let socket = Arc::new(socket);
         let mut outbound = self.lock();
         if outbound.up().is_none_or(|up| up.origin != beside) {
@@ -164,9 +183,13 @@ impl PeerLink {
         }
     }
 
-    /// There will be no bypass: objects do without.
-    pub(crate) fn stay_narrow(&self) {
-        self.lock().bypass.give_up();
+    /// There is no bypass for now, beside the connection that came to be like this: objects do without.
+    pub(crate) fn stay_narrow(&self, beside: Origin) {
+        let mut outbound = self.lock();
+        if outbound.up().is_some_and(|up| up.origin == beside) {
+            outbound.bypass.give_up();
+        }
+        drop(outbound);
         self.widening.notify_waiters();
     }
 
@@ -185,7 +208,7 @@ impl PeerLink {
     /// Whether a bypass is being made, from here on at the latest.
     fn is_widening(&self) -> bool {
         let mut outbound = self.lock();
-        if outbound.up().is_none() {
+        if outbound.take_up().is_err() {
             return false;
         }
         if outbound.bypass.ask() {

@@ -103,6 +103,7 @@ fn a_connection_for_objects_admits_nothing_else() {
                 | FrameKind::Taken
                 | FrameKind::Withdraw
                 | FrameKind::Decline
+                | FrameKind::Heartbeat
                 | FrameKind::Close
         );
         let state = HandshakeState::Open;
