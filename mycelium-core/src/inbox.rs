@@ -244,8 +244,8 @@ impl<M: Message> Inbox<M> {
                 Delivery::Moved(message) => break Ok(message),
                 Delivery::Arrived(message) if message.is_converted() => break converted(message),
                 Delivery::Arrived(message) => break Ok(message.decode()),
-                // An inbox watches nobody.
-                Delivery::Ended(_) => {}
+                // An inbox watches nobody, and its holder waits for a message.
+                Delivery::Ended(_) | Delivery::Pause => {}
             }
         };
         // The holder may be away for long: nobody shall wait for room that is there.

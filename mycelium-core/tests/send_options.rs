@@ -5,7 +5,16 @@
     reason = "clippy knows tests by their attribute, not their helpers"
 )]
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    future::poll_fn,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
 
 use mycelium_core::{
     Actor, ActorRef, ActorResult, AskError, Context, DeadLetterNotice, DeadLetterReason, Inbox,
@@ -17,6 +26,7 @@ use tokio::{
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
         oneshot,
     },
+    task,
     time::{advance, sleep},
 };
 
@@ -84,6 +94,62 @@ async fn messages_that_expired_one_after_the_other_are_one_letter() {
         panic!("a letter")
     };
     assert_eq!(letter.count, 7);
+}
+
+/// Notes, when it is dropped, how often others have run by then.
+struct Witness(Arc<AtomicUsize>, Arc<Mutex<BTreeSet<usize>>>);
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        let turns = self.0.load(Ordering::Relaxed);
+        self.1.lock().unwrap().insert(turns);
+    }
+}
+
+/// Handles nothing before the test lets it.
+struct Late(Option<oneshot::Receiver<()>>);
+
+impl Actor for Late {
+    type Message = Witness;
+
+    async fn started(&mut self, _: &mut Context<Self>) -> ActorResult {
+        if let Some(go) = self.0.take() {
+            go.await?;
+        }
+        Ok(())
+    }
+
+    async fn handle(&mut self, _: Witness, _: &mut Context<Self>) -> ActorResult {
+        Ok(())
+    }
+}
+
+// Whole mailboxes were dropped in one go, and no other task of the thread ran meanwhile.
+#[tokio::test(start_paused = true)]
+async fn others_run_while_expired_messages_are_dropped() {
+    const MESSAGES: usize = 1_000;
+    let node = node().await;
+    let (go, is_going) = oneshot::channel();
+    let actor = node.spawn(Late(Some(is_going)));
+    let (turns, seen) = (Arc::default(), Arc::default());
+    for _ in 0..MESSAGES {
+        let witness = Witness(Arc::clone(&turns), Arc::clone(&seen));
+        let Ok(()) = actor.with(ttl(SECOND)).try_send(witness) else {
+            panic!("there is room")
+        };
+    }
+    advance(SECOND).await;
+    go.send(()).unwrap();
+    let other = task::spawn(poll_fn(move |cx| {
+        turns.fetch_add(1, Ordering::Relaxed);
+        cx.waker().wake_by_ref();
+        match node.stats().dead_letters.expired {
+            expired if expired == MESSAGES as u64 => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
+    }));
+    other.await.unwrap();
+    assert!(seen.lock().unwrap().len() >= MESSAGES / 64, "{seen:?}");
 }
 
 #[tokio::test(start_paused = true)]

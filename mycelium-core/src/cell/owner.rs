@@ -150,6 +150,7 @@ where
             Some(Delivery::Ended(notice)) => {
                 self.start(Item::Terminated(notice), Sending::default());
             }
+            Some(Delivery::Pause) => return Some(Turn::Over),
             None if is_stopping => return self.start_stopped(front, StopReason::Stopped),
             None => return Some(Turn::Idle),
         }

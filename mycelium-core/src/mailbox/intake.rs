@@ -18,7 +18,12 @@ pub(crate) enum Delivery<M> {
     Arrived(Archived<M>),
     /// An actor that is watched is gone.
     Ended(Terminated),
+    /// Nothing: so many messages were in vain that it is time for others.
+    Pause,
 }
+
+/// How many messages that nobody wants are dropped in a row.
+const DROPS: usize = 64;
 
 /// The consumer's side of a [`Mailbox`]; it survives the actor it feeds.
 pub(crate) struct Intake<M> {
@@ -55,7 +60,8 @@ impl<M: Send + 'static> Intake<M> {
 
     /// The next message, or `None` when every queue is empty.
     pub(crate) fn next(&mut self, mailbox: &Mailbox<M>) -> Option<Delivery<M>> {
-        loop {
+        let mut drops = 0;
+        while drops < DROPS {
             if let Some(notice) = mailbox.notices.pop(mailbox.local.taken()) {
                 return Some(Delivery::Ended(notice));
             }
@@ -70,16 +76,18 @@ impl<M: Send + 'static> Intake<M> {
                     Fate::Expired => self.expired += 1,
                 }
                 contain(|| drop(entry));
+                drops += 1;
                 // A notice may come right after it.
                 continue;
             }
-            if let Some(delivery) = self.next_frame(mailbox) {
+            if let Some(delivery) = self.next_frame(mailbox, &mut drops) {
                 return Some(delivery);
             }
             if !self.refill(mailbox) {
                 return None;
             }
         }
+        Some(Delivery::Pause)
     }
 
     /// How the message that was taken last was sent.
@@ -131,7 +139,7 @@ impl<M: Send + 'static> Intake<M> {
         count
     }
 
-    fn next_frame(&mut self, mailbox: &Mailbox<M>) -> Option<Delivery<M>> {
+    fn next_frame(&mut self, mailbox: &Mailbox<M>, drops: &mut usize) -> Option<Delivery<M>> {
         while let Some(active) = self.active.get_mut(self.turn) {
             loop {
                 if let Some(notice) = active.queue.due_notice(active.batch.len()) {
@@ -148,6 +156,10 @@ impl<M: Send + 'static> Intake<M> {
                     }
                     Admitted::Expired => self.expired += 1,
                     Admitted::Nothing => {}
+                }
+                *drops += 1;
+                if *drops >= DROPS {
+                    return Some(Delivery::Pause);
                 }
             }
             active.queue.settle(&mut active.taken);
