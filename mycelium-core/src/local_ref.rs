@@ -34,17 +34,17 @@ pub struct LocalRef<M>(pub(crate) Arc<LocalCell<M>>, AgeOf);
 #[derive(Clone, Copy)]
 enum AgeOf {
     /// Messages that were sent with options.
-    Some,
-    /// All messages.
-    All,
+    Stamped,
+    /// Every message.
+    Every,
 }
 
 impl<M> LocalRef<M> {
     pub(crate) fn new(cell: Arc<LocalCell<M>>) -> Self {
         let age_of = if cell.front.measures_age {
-            AgeOf::All
+            AgeOf::Every
         } else {
-            AgeOf::Some
+            AgeOf::Stamped
         };
         Self(cell, age_of)
     }
@@ -52,8 +52,8 @@ impl<M> LocalRef<M> {
     /// The time of a send, where the actor wants to know it.
     pub(crate) fn stamp(&self) -> Option<Stamp> {
         match self.1 {
-            AgeOf::Some => None,
-            AgeOf::All => Some(Stamp::now()),
+            AgeOf::Stamped => None,
+            AgeOf::Every => Some(Stamp::now()),
         }
     }
 }

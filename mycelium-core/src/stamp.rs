@@ -1,4 +1,7 @@
 //! [`Stamp`]: a moment in eight bytes, which means the same in every process of a host.
+//!
+//! But for containers with clocks of their own (time namespaces): they share the boot id by which a
+//! host is known, and ages and times to live between them are off by what their clocks differ.
 
 use std::{num::NonZeroU64, sync::LazyLock, time::Duration};
 

@@ -12,7 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mycelium_core::OutgoingTransfer;
+use mycelium_core::{Bounds, OutgoingTransfer};
+use mycelium_wire::{FRAGMENT_BYTES, TRANSFER_WINDOW_BYTES};
 
 use crate::connection::Connection;
 
@@ -131,8 +132,11 @@ impl Bypass {
         Some(self.objects.remove(&ticket)?.1)
     }
 
-    /// How many objects are under way.
-    pub(crate) fn objects(&self) -> usize {
-        self.objects.len()
+    /// How much of objects may wait to be written, and in what the bypass is read into.
+    pub(crate) fn bounds(&mut self) -> Bounds {
+        let mut bounds = Bounds::default();
+        bounds.outbound_bytes = self.objects.len() as u64 * TRANSFER_WINDOW_BYTES;
+        bounds.link_bytes = self.up().map_or(0, |_| FRAGMENT_BYTES as u64);
+        bounds
     }
 }

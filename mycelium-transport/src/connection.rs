@@ -4,8 +4,7 @@ use std::{mem, sync::Arc, time::Duration};
 
 use mycelium_core::Bounds;
 use mycelium_wire::{
-    CloseReason, FRAGMENT_BYTES, LANES, Resolved, SendHalf, TRANSFER_WINDOW_BYTES,
-    rkyv::util::AlignedVec,
+    CloseReason, FRAGMENT_BYTES, LANES, Resolved, SendHalf, rkyv::util::AlignedVec,
 };
 use quanta::Instant;
 use tokio::sync::Notify;
@@ -229,10 +228,9 @@ impl Connection {
     }
 
     /// How much may wait to be written, and in what is read.
-    pub(crate) fn bounds(&self, message_limit_bytes: u32, objects: usize) -> Bounds {
+    pub(crate) fn bounds(&self, message_limit_bytes: u32) -> Bounds {
         let mut bounds = Bounds::default();
-        let object_bytes = objects as u64 * TRANSFER_WINDOW_BYTES;
-        bounds.outbound_bytes = self.send.window_bytes() + object_bytes + UNREAD_REPLY_BYTES as u64;
+        bounds.outbound_bytes = self.send.window_bytes() + UNREAD_REPLY_BYTES as u64;
         // What is put together grows by doubling.
         let long_bytes = 2 * LANES as u64 * u64::from(message_limit_bytes);
         bounds.link_bytes = FRAGMENT_BYTES as u64 + long_bytes;

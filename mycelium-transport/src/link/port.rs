@@ -206,9 +206,9 @@ impl Link for PeerLink {
     fn bounds(&self) -> Bounds {
         let limit_bytes = self.limits.message_bytes;
         let mut outbound = self.lock();
-        let objects = outbound.bypass.objects();
+        let objects = outbound.bypass.bounds();
         let up = outbound.up();
-        up.map_or_else(Bounds::default, |up| up.bounds(limit_bytes, objects))
+        up.map_or_else(Bounds::default, |up| up.bounds(limit_bytes)) + objects
     }
 
     fn stats(&self) -> LinkStats {
