@@ -70,6 +70,12 @@ strategy: bid 5853300
 }
 
 #[test]
+fn object() {
+    let expected = "strategy: 5000000 bytes in 77 parts, which sum up to 637493856\n";
+    assert_eq!(printed(env!("CARGO_BIN_EXE_object")), expected);
+}
+
+#[test]
 fn zero_copy() {
     let expected = "\
 this process: best bid 5853300, the very levels that were sent: true
