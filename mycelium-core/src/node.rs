@@ -1,5 +1,7 @@
 //! [`Node`]: the actors of one process, and the links to other nodes.
 
+mod links;
+
 use std::{
     any::type_name,
     collections::HashMap,
@@ -11,14 +13,13 @@ use std::{
     time::Duration,
 };
 
-use mycelium_wire::{ActorId, Codec, NodeId, NodeName, Resolved, Wire};
+use mycelium_wire::{ActorId, NodeId};
 use tokio::{runtime::Handle, task::AbortHandle, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Actor, ActorRef, Bounds, Context, DeadLetter, DeadLetterReason, DeadLetters, Extensions, Inbox,
-    Link, LinkEvent, LinkEvents, LinkKind, LinkRefusal, LinkStats, LocalRef, Message, NodeBuilder,
-    NodeStats, RemoteRef, SpawnOptions, StopReason, TooManyExports,
+    Link, LinkStats, LocalRef, Message, NodeBuilder, NodeStats, SpawnOptions, StopReason,
     cell::{
         Cell, Control, Front, Kind, erase,
         owner::{Body, Owned, OwnerTask, step},
@@ -26,7 +27,6 @@ use crate::{
     dead_letter::DeadLetterOffice,
     export::Exports,
     link_event::LinkEventOffice,
-    remote::{Remote, RemoteActor},
     sync::Mutex,
     transfer::Landings,
     watchdog,
@@ -250,16 +250,6 @@ impl Node {
         self.0.dead_letters.subscribe()
     }
 
-    /// A stream of what happens to the node's links from now on.
-    pub fn link_events(&self) -> LinkEvents {
-        self.0.link_events.subscribe()
-    }
-
-    /// Something happened to a link: tells those who listen.
-    pub fn report_link(&self, event: LinkEvent) {
-        self.0.link_events.report(event);
-    }
-
     /// What the node holds, and what became of its messages. Costs a look at every link.
     pub fn stats(&self) -> NodeStats {
         let links = self.links();
@@ -289,11 +279,6 @@ impl Node {
         let links = self.links();
         let links = links.iter().map(|link| link.bounds());
         local.chain(links).sum::<Bounds>() + self.0.exports.bounds() + self.0.landings.bounds()
-    }
-
-    /// The links that are up or being dialled again.
-    pub fn links(&self) -> Vec<Arc<dyn Link>> {
-        self.0.links.lock().values().cloned().collect()
     }
 
     /// State that the crates above core keep on this node.
@@ -353,75 +338,6 @@ impl Node {
         &self.0.closing
     }
 
-    /// Makes an actor of this node reachable for others.
-    ///
-    /// # Errors
-    ///
-    /// [`TooManyExports`] beyond 65,536 actors.
-    pub fn export<M: Wire>(&self, actor: &LocalRef<M>) -> Result<Resolved, TooManyExports> {
-        self.0.exports.export(actor)
-    }
-
-    /// A ref to an actor of a peer, from what the peer told about it.
-    ///
-    /// # Errors
-    ///
-    /// [`LinkRefusal::TooManyBindings`], or that the peer is down.
-    pub fn remote_ref<M: Wire>(
-        link: Arc<dyn Link>,
-        actor: Resolved,
-    ) -> Result<ActorRef<M>, LinkRefusal> {
-        let kind = link.kind();
-        let remote = RemoteRef::known(Codec::new(), link.attach(actor)?);
-        Ok(match kind {
-            LinkKind::Unix => ActorRef::Unix(remote),
-            LinkKind::Tcp => ActorRef::Tcp(remote),
-        })
-    }
-
-    /// The place of an actor on the link to its node.
-    pub(crate) fn attach(&self, actor: &RemoteActor) -> Result<Arc<Remote>, LinkRefusal> {
-        let link = self.route_to(&actor.node)?;
-        link.attach(actor.described.clone())
-    }
-
-    /// The link to a node, or why there is none.
-    pub(crate) fn route_to(&self, node: &NodeId) -> Result<Arc<dyn Link>, LinkRefusal> {
-        match self.link_to(node) {
-            Some(link) => Ok(link),
-            None if self.is_linked_to(node.name()) => Err(LinkRefusal::Stale),
-            None => Err(LinkRefusal::Unreachable),
-        }
-    }
-
-    /// Whether this node is linked to a node of this name, in whichever life.
-    pub fn is_linked_to(&self, name: &NodeName) -> bool {
-        self.0.links.lock().keys().any(|peer| peer.name() == name)
-    }
-
-    /// The link to a node, if there is one.
-    pub(crate) fn link_to(&self, peer: &NodeId) -> Option<Arc<dyn Link>> {
-        self.0.links.lock().get(peer).cloned()
-    }
-
-    /// A link is up for the first time.
-    pub fn add_link(&self, link: Arc<dyn Link>) {
-        let replaced = self.0.links.lock().insert(link.peer().clone(), link);
-        // Its end may drop refs of other links: not under the lock.
-        drop(replaced);
-    }
-
-    /// The link's peer is down for good.
-    pub fn remove_link(&self, peer: &NodeId) {
-        let link = self.0.links.lock().remove(peer);
-        drop(link);
-    }
-
-    /// A link has ended, and this is what went over it.
-    pub fn book(&self, stats: LinkStats) {
-        *self.0.past.lock() += stats;
-    }
-
     /// Ends listeners and links, and waits for their tasks.
     pub(crate) async fn close_parts(&self) {
         self.0.closing.cancel();
@@ -432,15 +348,6 @@ impl Node {
 
     pub(crate) fn landings(&self) -> &Landings {
         &self.0.landings
-    }
-
-    pub(crate) fn exports(&self) -> &Exports {
-        &self.0.exports
-    }
-
-    pub(crate) fn find_exported(&self, name: &str) -> Option<Resolved> {
-        let names = self.0.extensions.get::<Names>()?;
-        self.0.exports.describe(names.0.find(name)?)
     }
 
     /// The node's number among those that this process ever had.

@@ -1,5 +1,7 @@
 //! [`Peers`]: which nodes this one is linked to; one link per pair of nodes.
 
+mod bypass;
+
 use std::{
     fs, future, mem,
     net::IpAddr,
@@ -15,17 +17,15 @@ use tokio::{select, time};
 
 use crate::{
     PeerAddr, Transport,
-    connection::Connection,
     dialer::Dialer,
     driver::{self, Ending, Joined, Lifeline, Role},
-    handshake::{Established, Greeted, HANDSHAKE_TIMEOUT, HandshakeError, Origin, Side, greet},
+    handshake::{Established, Greeted, HandshakeError, Side},
     link::PeerLink,
     liveness::{Finding, LivenessConfig},
     outbound::{Down, Released},
     pairs::{Pairs, ProposeError, Verdict},
     peer_process::PeerProcess,
     socket::Socket,
-    tcp::TcpGuard,
 };
 
 /// Where a node listens; its transport fills it in.
@@ -96,15 +96,6 @@ impl Peers {
         self.greet_beside(socket, 0).await
     }
 
-    /// As [`greet`](Self::greet), over a socket that joins the connection of this nonce.
-    async fn greet_beside(&self, socket: Socket, joins: u128) -> Result<Greeted, HandshakeError> {
-        let hello = Hello {
-            joins,
-            ..self.hello()
-        };
-        greet(socket, &hello, self.limits).await
-    }
-
     /// Proposes a connection that we dialled, and makes it the one of its pair.
     pub(crate) async fn propose(&self, mut greeted: Greeted) -> Result<Joined, ProposeError> {
         let proposal = match Proposal::make(self, &greeted.hello) {
@@ -158,75 +149,6 @@ impl Peers {
             };
             ours_is_answered.cancelled().await;
         }
-    }
-
-    /// Takes a connection in that the peer dialled beside the one of its link.
-    fn accept_bypass(&self, greeted: Greeted) -> Result<Joined, HandshakeError> {
-        let beside = Origin {
-            side: Side::Accepting,
-            nonce: greeted.hello.joins,
-        };
-        let link = self.link_to(&greeted.hello.node);
-        let Some(link) = link.filter(|link| link.origin() == Some(beside)) else {
-            greeted.refuse(&CloseReason::Replayed);
-            return Err(CloseReason::Replayed.into());
-        };
-        let established = greeted.accept(link.epoch());
-        let joined = link.open_bypass(beside, established);
-        // The first connection was lost meanwhile.
-        joined.ok_or_else(|| CloseReason::Requested.into())
-    }
-
-    /// Makes the bypass of a link that we dialled, as often as it is asked for, for as long as the
-    /// connection that it is beside.
-    async fn widen(self: Arc<Self>, link: Arc<PeerLink>, generation: u32) {
-        let parts = |up: &mut Connection| {
-            let asked = Arc::clone(&up.widen);
-            (asked, up.failed.clone(), up.socket(), up.origin)
-        };
-        let Some((asked, failed, socket, origin)) = link.with_connection(generation, parts) else {
-            return;
-        };
-        let closing = self.node.closing();
-        loop {
-            select! {
-                biased;
-                () = failed.cancelled() => return,
-                () = closing.cancelled() => return,
-                () = asked.notified() => {}
-            }
-            let made = select! {
-                made = self.dial_bypass(&link, &socket, origin) => made,
-                () = time::sleep(HANDSHAKE_TIMEOUT) => Err(CloseReason::HandshakeTimeout.into()),
-                () = failed.cancelled() => return,
-                () = closing.cancelled() => return,
-            };
-            match made {
-                Ok(joined) => driver::drive_bypass(&self.node, joined).await,
-                Err(error) => {
-                    tracing::info!(peer = %link.peer(), %error, "objects share the messages' connection");
-                    link.stay_narrow(origin);
-                }
-            }
-        }
-    }
-
-    async fn dial_bypass(
-        &self,
-        link: &Arc<PeerLink>,
-        beside: &Socket,
-        origin: Origin,
-    ) -> Result<Joined, HandshakeError> {
-        let guard = self.node.extensions().get_or_insert_with(TcpGuard::default);
-        let socket = beside.dial_again(&guard, link.peer().name()).await?;
-        let mut greeted = self.greet_beside(socket, origin.nonce).await?;
-        if greeted.hello.node != *link.peer() {
-            greeted.refuse(&CloseReason::Requested);
-            return Err(CloseReason::Requested.into());
-        }
-        let epoch = greeted.propose(link.epoch()).await?;
-        let joined = link.open_bypass(origin, greeted.accepted(epoch));
-        joined.ok_or_else(|| CloseReason::Requested.into())
     }
 
     /// The peer's Unix socket, where the pair may have a link over Unix.

@@ -20,6 +20,7 @@ mod decoder;
 mod encode;
 mod end_reason;
 mod error;
+mod event;
 mod fingerprint;
 mod frame_extensions;
 mod header;
@@ -50,6 +51,7 @@ pub use crate::{
     encode::{Encoder, Ports, WireSerializer},
     end_reason::EndReason,
     error::WireError,
+    event::Event,
     fingerprint::Fingerprint,
     frame_extensions::{FrameExtensions, SendTime, TraceContext},
     header::{FRAME_ALIGNMENT_BYTES, FrameKind, HEADER_BYTES, Header},
@@ -59,7 +61,7 @@ pub use crate::{
     open::{Checker, OpenContext, Opener, decode, open},
     outbound_binding::EndedBinding,
     payload::{ArchivedPayload, Payload},
-    receive_half::{Event, HandshakeState, ReceiveHalf},
+    receive_half::{HandshakeState, ReceiveHalf},
     reply_failure::ReplyFailure,
     send_half::{SendHalf, SendRefused},
     shared::{ArchivedShared, Shared},

@@ -1,13 +1,16 @@
 //! [`SendHalf`]: what goes to the peer, from calls to bytes.
 
+mod answers;
+mod objects;
+mod target;
+
 use std::any::Any;
 
 use rkyv::{ser::allocator::Arena, util::AlignedVec};
 
 use crate::{
-    Bind, BindingId, Check, CloseReason, Credit, CreditWindow, Decline, Encoder, EndReason,
-    FRAGMENT_BYTES, FrameExtensions, FrameKind, Header, Hello, Limits, Part, ReplyFailure,
-    Resolved, TEXT_LIMIT_BYTES, Totals, Window, WireError,
+    Bind, BindingId, Check, CloseReason, Credit, CreditWindow, Encoder, FRAGMENT_BYTES,
+    FrameExtensions, FrameKind, Header, Hello, Limits, Totals, Window, WireError,
     bulk::{Bulk, Sender},
     frame_bytes,
     header::HEADER_LENGTH,
@@ -249,177 +252,6 @@ impl SendHalf {
             };
             self.in_order(header);
         }
-    }
-
-    /// Accepts a binding of the peer with this window.
-    pub fn bound(&mut self, binding: BindingId, window: Window) {
-        self.outbound
-            .frame(binding_header(FrameKind::Bound, binding), |out| {
-                window.write(out);
-            });
-    }
-
-    /// Says what became of the messages of a binding of the peer.
-    pub fn credit(&mut self, binding: BindingId, credit: Credit) {
-        let start = self.outbound.committed_bytes();
-        self.outbound
-            .frame(binding_header(FrameKind::Credit, binding), |out| {
-                credit.write(out);
-            });
-        self.follow_the_end(binding, start);
-    }
-
-    /// Says that the actor of a binding of the peer is gone, or refuses the binding.
-    ///
-    /// What the actor sent, to whomever, comes before: it may be on its way in fragments.
-    pub fn ended(&mut self, binding: BindingId, reason: &EndReason) {
-        let start = self.outbound.committed_bytes();
-        self.outbound
-            .frame(binding_header(FrameKind::Ended, binding), |out| {
-                reason.write(out);
-            });
-        if self.bulk.has_messages() {
-            let frame = self.outbound.cut(start);
-            self.bulk.hold(binding, frame);
-        }
-    }
-
-    /// Puts what was just written behind the end of the binding's actor, where that waits.
-    fn follow_the_end(&mut self, binding: BindingId, start: usize) {
-        if self.bulk.bytes() > 0 && self.bulk.holds_back(binding) {
-            let frame = self.outbound.cut(start);
-            self.bulk.hold_behind(binding, &frame);
-        }
-    }
-
-    /// Answers the peer's `Unbind`, after [`credit`](Self::credit) for all messages of the
-    /// binding: the peer takes an `Unbound` with messages outstanding for a broken protocol.
-    pub fn unbound(&mut self, binding: BindingId) {
-        let start = self.outbound.committed_bytes();
-        self.outbound
-            .frame(binding_header(FrameKind::Unbound, binding), |_| {});
-        self.follow_the_end(binding, start);
-    }
-
-    /// Asks for the actor with this name; the answer carries `request`.
-    ///
-    /// # Errors
-    ///
-    /// [`WireError::TooLarge`] when the name is longer than [`TEXT_LIMIT_BYTES`].
-    pub fn resolve(&mut self, request: u64, name: &str) -> Result<(), WireError> {
-        if name.len() > TEXT_LIMIT_BYTES {
-            return Err(WireError::TooLarge {
-                size_bytes: name.len(),
-                limit_bytes: TEXT_LIMIT_BYTES,
-            });
-        }
-        self.outbound
-            .frame(request_header(FrameKind::Resolve, request), |out| {
-                out.extend_from_slice(name.as_bytes());
-            });
-        Ok(())
-    }
-
-    /// Answers the peer's question with an actor, or with nothing where there is no such name.
-    pub fn resolved(&mut self, request: u64, resolved: Option<&Resolved>) {
-        self.outbound
-            .frame(request_header(FrameKind::Resolved, request), |out| {
-                if let Some(resolved) = resolved {
-                    resolved.write(out);
-                }
-            });
-    }
-
-    /// Answers a reply port of the peer: encodes the reply into the outbound buffer.
-    ///
-    /// `encode` gets the encoder with `ports` behind it. Charged to no window: an asker limits the
-    /// replies it may get by the requests it sends, and the answerer watches
-    /// [`pending_bytes`](Self::pending_bytes). Writes the archive once, in place, and allocates
-    /// nothing once the buffer has grown.
-    ///
-    /// # Errors
-    ///
-    /// What `encode` answers, [`WireError::TooLarge`] among it when the reply passes the message
-    /// limit; the buffer is then as it was.
-    pub fn reply(
-        &mut self,
-        request: u64,
-        ports: &mut dyn Any,
-        encode: &mut dyn FnMut(&mut Encoder<'_>) -> Result<(), WireError>,
-    ) -> Result<(), WireError> {
-        let limit_bytes = self.message_limit_bytes as usize;
-        let buffer = self.outbound.begin();
-        encode(&mut Encoder::new(
-            buffer,
-            &mut self.arena,
-            ports,
-            limit_bytes,
-        ))?;
-        if frame_bytes(self.outbound.body_bytes()) > FRAGMENT_BYTES {
-            let header = request_header(FrameKind::Reply, request);
-            self.commit(Sender::Answers, header);
-        } else {
-            // Answers need no order: a short one passes those that are long.
-            self.outbound
-                .commit(request_header(FrameKind::Reply, request));
-        }
-        Ok(())
-    }
-
-    /// Says that a reply port of the peer gets no reply.
-    pub fn reply_failed(&mut self, request: u64, failure: &ReplyFailure) {
-        self.outbound
-            .frame(request_header(FrameKind::ReplyFailed, request), |out| {
-                failure.write(out);
-            });
-    }
-
-    /// Asks the dialling side for a connection that carries objects beside this one.
-    pub fn widen(&mut self) {
-        self.outbound.frame(Header::new(FrameKind::Widen), |_| {});
-    }
-
-    /// Offers an object of this length to whoever gave the ticket out; its parts may follow at once,
-    /// within [`TRANSFER_WINDOW_BYTES`](crate::TRANSFER_WINDOW_BYTES).
-    pub fn offer(&mut self, ticket: u64, length_bytes: u64) {
-        self.outbound
-            .frame(request_header(FrameKind::Offer, ticket), |out| {
-                out.extend_from_slice(&length_bytes.to_le_bytes());
-            });
-    }
-
-    /// Takes the next part of an object that was offered. It takes turns with others, and with the
-    /// fragments of long messages; all else passes.
-    pub fn part(&mut self, part: Part) {
-        self.bulk.push_part(part);
-    }
-
-    /// Says that no more of an object comes; parts that wait are dropped.
-    pub fn withdraw(&mut self, ticket: u64) {
-        self.bulk.drop_parts(ticket);
-        self.outbound
-            .frame(request_header(FrameKind::Withdraw, ticket), |_| {});
-    }
-
-    /// Says how many bytes of an object of the peer's were taken so far.
-    pub fn taken(&mut self, ticket: u64, taken_bytes: u64) {
-        self.outbound
-            .frame(request_header(FrameKind::Taken, ticket), |out| {
-                out.extend_from_slice(&taken_bytes.to_le_bytes());
-            });
-    }
-
-    /// Says that an object of the peer's is not wanted, or not any more.
-    pub fn decline(&mut self, ticket: u64, why: Decline) {
-        self.outbound
-            .frame(request_header(FrameKind::Decline, ticket), |out| {
-                why.write(out);
-            });
-    }
-
-    /// The peer wants no more of an object: parts that wait are dropped.
-    pub fn handle_declined(&mut self, ticket: u64) {
-        self.bulk.drop_parts(ticket);
     }
 
     /// Takes the target's acceptance of a binding.
