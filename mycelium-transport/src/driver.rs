@@ -195,12 +195,10 @@ impl Reader<'_> {
             if let Err(reason) = self.dispatch() {
                 return Ending::Closed(reason);
             }
-            coop::consume_budget().await;
-            match self.socket.read(self.receive.buffer()).await {
-                Ok(0) => return Ending::Lost(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => self.link.hear(),
-                Err(error) => return Ending::Lost(error),
+            if let Err(error) = read_more(self.socket, &mut self.receive).await {
+                return Ending::Lost(error);
             }
+            self.link.hear();
         }
     }
 
@@ -218,6 +216,15 @@ impl Reader<'_> {
         }
         self.link.flush();
         Ok(())
+    }
+}
+
+/// Waits for bytes of the peer.
+async fn read_more(socket: &Socket, receive: &mut ReceiveHalf) -> io::Result<()> {
+    coop::consume_budget().await;
+    match socket.read(receive.buffer()).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
     }
 }
 

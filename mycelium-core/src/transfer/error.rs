@@ -39,8 +39,8 @@ pub enum TransferError {
     /// The source could not be read.
     #[error("the source of the object could not be read")]
     Source(#[from] io::Error),
-    /// The connection was lost, or is being dialled again. Objects are not resumed: ask for a new ticket,
-    /// and transfer it again.
+    /// The connection was lost, or is being dialled again. Objects are not resumed: transfer it again, from
+    /// its start; where that is [`NotExpected`](Self::NotExpected), the ticket was used.
     #[error("the connection that objects go over was lost")]
     LinkDown,
     /// The other node is down.

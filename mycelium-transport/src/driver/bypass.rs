@@ -1,17 +1,14 @@
 //! The tasks of a bypass: they move objects, and nothing else.
 
-use std::{
-    io,
-    sync::{Arc, Weak},
-};
+use std::sync::{Arc, Weak};
 
 use mycelium_core::{InboundObjects, Link, Node};
 use mycelium_wire::{CloseReason, ReceiveHalf};
-use tokio::{select, task::coop, time};
+use tokio::{select, time};
 
 use super::{
-    Ending, FAREWELL, Joined, Writer, finish_writing, handle_object, linger, say_goodbye,
-    superseded,
+    Ending, FAREWELL, Joined, Writer, finish_writing, handle_object, linger, read_more,
+    say_goodbye, superseded,
 };
 use crate::{link::PeerLink, socket::Socket};
 
@@ -79,12 +76,10 @@ impl BypassReader<'_> {
             if let Err(reason) = self.dispatch() {
                 return Ending::Closed(reason);
             }
-            coop::consume_budget().await;
-            match self.socket.read(self.receive.buffer()).await {
-                Ok(0) => return Ending::Lost(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => self.link.hear_bypass(),
-                Err(error) => return Ending::Lost(error),
+            if let Err(error) = read_more(self.socket, &mut self.receive).await {
+                return Ending::Lost(error);
             }
+            self.link.hear_bypass();
         }
     }
 
