@@ -7,7 +7,9 @@
 
 use std::env;
 
-use mycelium_testkit::beside::{Beside, Way, over_a_link, over_raw_sockets, over_tokio_sockets};
+use mycelium_testkit::beside::{
+    Beside, Load, Way, over_a_link, over_raw_sockets, over_tokio_sockets,
+};
 
 const ROUNDS: usize = 5;
 
@@ -20,14 +22,18 @@ fn main() {
         None => (1_024_u64, ROUNDS),
         Some(mebibytes) => (mebibytes, ROUNDS),
     };
-    let bytes = mebibytes << 20;
+    // One object.
+    let load = Load {
+        object_bytes: mebibytes << 20,
+        ticks: 0,
+    };
     for way in [Way::Unix, Way::Tcp] {
-        println!("{way:?}, {} MiB", bytes >> 20);
+        println!("{way:?}, {mebibytes} MiB");
         let mut ratios = [Vec::new(), Vec::new()];
         for round in 1..=rounds {
-            let threads = over_raw_sockets(way, bytes);
-            let tasks = over_tokio_sockets(way, bytes);
-            let link = over_a_link(way, bytes);
+            let threads = over_raw_sockets(way, load);
+            let tasks = over_tokio_sockets(way, load);
+            let link = over_a_link(way, load);
             println!("  {round} threads: {threads}");
             println!("  {round} tasks:   {tasks}");
             println!("  {round} link:    {link}");

@@ -17,6 +17,7 @@ mod netns;
 mod options;
 mod packet;
 mod packet_loss;
+mod processors;
 mod record;
 mod report;
 mod resources;

@@ -1,40 +1,36 @@
-//! How long 64-byte ticks take beside a large object: over one link, and over two raw sockets, one
+//! How long 64-byte ticks take beside large objects: over one link, and over two raw sockets, one
 //! for the ticks and one for the bytes, by tasks or by threads that block.
 //!
 //! Both ends are in this process, each on threads of its own. A tick leaves about every 200
 //! microseconds, from a thread that does nothing else; its latency counts from right before it is
-//! sent to when its receiver has it, by the one clock of the host.
+//! sent to when its receiver has it, by the one clock of the host. Objects follow one another until
+//! enough ticks have left: so the slow and the fast are looked at for as long.
+
+mod link;
+mod tasks;
+mod threads;
 
 use std::{
-    fmt,
-    io::{self, Read, Write},
+    fmt, io,
     net::{TcpListener, TcpStream},
     os::unix::net::UnixStream,
     sync::{
-        Arc, LazyLock, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc, LazyLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use mycelium::{Transport, prelude::*};
-use tokio::{
-    io::{self as tokio_io, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpStream as TokioTcpStream, UnixStream as TokioUnixStream},
-    runtime::{Builder, Runtime},
-};
+use tokio::runtime::{Builder, Runtime};
 
-use crate::bed::private_dir;
+pub use self::{link::over_a_link, tasks::over_tokio_sockets, threads::over_raw_sockets};
 
 /// How long the ticker sleeps between two ticks.
 const PAUSE: Duration = Duration::from_micros(200);
 
 /// What the raw side writes and reads at a time.
 const PIECE_BYTES: usize = 64 << 10;
-
-/// Longer than any of this takes.
-const PATIENCE: Duration = Duration::from_mins(5);
 
 /// What both sides go over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +41,16 @@ pub enum Way {
     Tcp,
 }
 
-/// The latencies of ticks beside an object, and how long the object took.
+/// Objects, one after another, until enough ticks have left; at least one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// The size of each object.
+    pub object_bytes: u64,
+    /// After how many ticks no other object begins.
+    pub ticks: usize,
+}
+
+/// The latencies of ticks beside objects, and how long the objects took.
 #[derive(Debug)]
 pub struct Beside {
     /// In rising order.
@@ -55,6 +60,26 @@ pub struct Beside {
 }
 
 impl Beside {
+    fn new(mut ticks_ns: Vec<u64>, moved: &Moved) -> Self {
+        ticks_ns.sort_unstable();
+        Self {
+            ticks_ns,
+            bytes: moved.bytes,
+            took: moved.took,
+        }
+    }
+
+    /// The ticks and objects of several runs, as of one.
+    #[must_use]
+    pub fn pooled(runs: &[Self]) -> Self {
+        let ticks_ns = runs.iter().flat_map(|run| run.ticks_ns.iter().copied());
+        let moved = Moved {
+            bytes: runs.iter().map(|run| run.bytes).sum(),
+            took: runs.iter().map(|run| run.took).sum(),
+        };
+        Self::new(ticks_ns.collect(), &moved)
+    }
+
     /// The latency that so many of a thousand ticks keep.
     fn permille_ns(&self, permille: usize) -> u64 {
         let last = self.ticks_ns.len() - 1;
@@ -75,7 +100,7 @@ impl Beside {
         self.ticks_ns.len()
     }
 
-    /// The object's bytes per second.
+    /// The objects' bytes per second.
     pub fn bytes_per_second(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "it is printed")]
         let bytes = self.bytes as f64;
@@ -89,7 +114,7 @@ impl fmt::Display for Beside {
             [500, 990, 999, 1_000].map(|permille| Duration::from_nanos(self.permille_ns(permille)));
         write!(
             f,
-            "{} ticks: p50 {p50:.1?}, p99 {p99:.1?}, p99.9 {p999:.1?}, max {max:.1?}; object {:.2} GB/s",
+            "{} ticks: p50 {p50:.1?}, p99 {p99:.1?}, p99.9 {p999:.1?}, max {max:.1?}; objects {:.2} GB/s",
             self.ticks(),
             self.bytes_per_second() / 1e9,
         )
@@ -102,254 +127,27 @@ fn now_ns() -> u64 {
     u64::try_from(EPOCH.elapsed().as_nanos()).expect("no process runs for 500 years")
 }
 
-/// A message of 64 bytes.
-#[message]
-struct Tick {
-    sent_ns: u64,
-    rest: [u64; 7],
-}
-
-#[message]
-enum Watched {
-    Tick(Tick),
-    /// The latencies so far.
-    Report(ReplyTo<Vec<u64>>),
-}
-
-#[derive(Default)]
-struct Watcher(Vec<u64>);
-
-impl Actor for Watcher {
-    type Message = Watched;
-
-    async fn handle(&mut self, message: Watched, _: &mut Context<Self>) -> ActorResult {
-        match message {
-            Watched::Tick(tick) => self.0.push(now_ns() - tick.sent_ns),
-            Watched::Report(reply) => reply.send(std::mem::take(&mut self.0)),
-        }
-        Ok(())
-    }
-}
-
-/// Ticks and an object over one link between two nodes.
-///
-/// # Panics
-///
-/// When the nodes cannot be linked.
-pub fn over_a_link(way: Way, bytes: u64) -> Beside {
-    let (here, there) = (runtime(), runtime());
-    let dir = private_dir();
-    let builder = |name| {
-        let builder = Node::builder(name).unix(dir.path()).tcp("127.0.0.1:0");
-        builder.transport(match way {
-            Way::Unix => Transport::Unix,
-            Way::Tcp => Transport::Tcp,
-        })
-    };
-    let server = there.block_on(builder("server").start());
-    let server = server.expect("the node starts");
-    let watcher = server.spawn(Watcher::default());
-    server.register("watcher", &watcher).expect("it is free");
-    let client = builder("client").peer(server.addresses().remove(0));
-    let client = here.block_on(client.start()).expect("the node starts");
-    let watcher: ActorRef<Watched> = here
-        .block_on(client.resolve("watcher"))
-        .expect("it is registered");
-
-    let (ticket, mut object) = server.expect_transfer(bytes);
-    let taking = there.spawn(async move {
-        while let Some(_part) = object.next().await? {}
-        Ok::<_, mycelium::TransferError>(())
-    });
-    let ticks = watcher.clone();
-    let ticking = tick_on(move |sent_ns| {
-        let rest = [0; 7];
-        let tick = Watched::Tick(Tick { sent_ns, rest });
-        ticks.send_blocking(tick).expect("the watcher lives");
-    });
-    let start = Instant::now();
-    let sending = client.clone();
-    let sending = async move { sending.transfer(&ticket, bytes, tokio_io::repeat(7)).await };
-    let sent = here.block_on(here.spawn(sending)).expect("no panic");
-    sent.expect("the object arrives");
-    let took = start.elapsed();
-    ticking.end();
-    let taken = there.block_on(taking).expect("no panic");
-    taken.expect("the object arrives");
-    let mut ticks_ns = watcher
-        .ask_blocking(PATIENCE, Watched::Report)
-        .expect("the watcher lives");
-    ticks_ns.sort_unstable();
-    for (runtime, node) in [(&here, client), (&there, server)] {
-        // Whatever is left may be killed.
-        let _ = runtime.block_on(node.shutdown(PATIENCE));
-    }
-    Beside {
-        ticks_ns,
-        bytes,
-        took,
-    }
-}
-
-/// Ticks and bytes over two sockets, by tasks on runtimes like those of the nodes: what is left
-/// between this and a link is the link's own.
-///
-/// # Panics
-///
-/// When the sockets fail.
-pub fn over_tokio_sockets(way: Way, bytes: u64) -> Beside {
-    let (here, there) = (runtime(), runtime());
-    match way {
-        Way::Unix => {
-            let pairs = (unix_pair(), unix_pair());
-            let wrap = |stream: UnixStream, runtime: &Runtime| {
-                let _entered = runtime.enter();
-                stream.set_nonblocking(true)?;
-                TokioUnixStream::from_std(stream)
-            };
-            by_tasks((here, there), pairs.0, pairs.1, wrap, bytes)
-        }
-        Way::Tcp => {
-            let pairs = (tcp_pair(), tcp_pair());
-            let wrap = |stream: TcpStream, runtime: &Runtime| {
-                let _entered = runtime.enter();
-                stream.set_nonblocking(true)?;
-                TokioTcpStream::from_std(stream)
-            };
-            by_tasks((here, there), pairs.0, pairs.1, wrap, bytes)
-        }
-    }
-}
-
-fn by_tasks<S, T>(
-    (here, there): (Runtime, Runtime),
-    (mut near_ticks, far_ticks): (S, S),
-    (near_object, far_object): (S, S),
-    wrap: impl Fn(S, &Runtime) -> io::Result<T>,
+/// How much was moved, and in what time.
+struct Moved {
     bytes: u64,
-) -> Beside
-where
-    S: Write + Send + 'static,
-    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let wrapped = |socket, runtime| wrap(socket, runtime).expect("the system has room");
-    let mut far_ticks = wrapped(far_ticks, &there);
-    let watching = there.spawn(async move {
-        let mut seen = Vec::new();
-        let mut tick = [0; 64];
-        while far_ticks.read_exact(&mut tick).await.is_ok() {
-            let sent_ns = u64::from_le_bytes(*tick.first_chunk().expect("it is longer"));
-            seen.push(now_ns() - sent_ns);
-        }
-        seen
-    });
-    let mut far_object = wrapped(far_object, &there);
-    let taking = there.spawn(async move {
-        let mut piece = vec![0; PIECE_BYTES];
-        let mut left_bytes = bytes;
-        while left_bytes > 0 {
-            left_bytes -= far_object.read(&mut piece).await? as u64;
-        }
-        far_object.write_all(&[1]).await
-    });
-    let ticking = tick_on(move |sent_ns| {
-        let mut tick = [0; 64];
-        tick[..8].copy_from_slice(&sent_ns.to_le_bytes());
-        near_ticks.write_all(&tick).expect("the receiver lives");
-    });
-    let start = Instant::now();
-    let mut near_object = wrapped(near_object, &here);
-    let sent = here.block_on(here.spawn(async move {
-        let piece = vec![7; PIECE_BYTES];
-        let mut left_bytes = bytes;
-        while left_bytes > 0 {
-            let length =
-                usize::try_from(left_bytes).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
-            near_object.write_all(&piece[..length]).await?;
-            left_bytes -= length as u64;
-        }
-        near_object.read_u8().await
-    }));
-    sent.expect("no panic").expect("everything was taken");
-    let took = start.elapsed();
-    ticking.end();
-    let taken = there.block_on(taking).expect("no panic");
-    taken.expect("the sender lives");
-    let mut ticks_ns = there.block_on(watching).expect("no panic");
-    ticks_ns.sort_unstable();
-    Beside {
-        ticks_ns,
-        bytes,
-        took,
-    }
+    took: Duration,
 }
 
-/// Ticks and bytes over two sockets, by four threads that block.
-///
-/// # Panics
-///
-/// When the sockets fail.
-pub fn over_raw_sockets(way: Way, bytes: u64) -> Beside {
-    match way {
-        Way::Unix => raw(unix_pair(), unix_pair(), bytes),
-        Way::Tcp => raw(tcp_pair(), tcp_pair(), bytes),
-    }
+/// How many ticks have left, and whether these are enough.
+#[derive(Clone)]
+struct Progress {
+    left: Arc<AtomicUsize>,
+    load: Load,
 }
 
-fn raw<S>(ticks: (S, S), object: (S, S), bytes: u64) -> Beside
-where
-    S: Read + Write + Send + 'static,
-{
-    let (mut near_ticks, mut far_ticks) = ticks;
-    let (mut near_object, mut far_object) = object;
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&seen);
-    let watching = thread::spawn(move || {
-        let mut tick = [0; 64];
-        while far_ticks.read_exact(&mut tick).is_ok() {
-            let sent_ns = u64::from_le_bytes(*tick.first_chunk().expect("it is longer"));
-            let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
-            noted.push(now_ns() - sent_ns);
-        }
-    });
-    let taking = thread::spawn(move || {
-        let mut piece = vec![0; PIECE_BYTES];
-        let mut left_bytes = bytes;
-        while left_bytes > 0 {
-            let read = far_object.read(&mut piece).expect("the sender lives");
-            left_bytes -= read as u64;
-        }
-        far_object.write_all(&[1]).expect("the sender lives");
-    });
-    let ticking = tick_on(move |sent_ns| {
-        let mut tick = [0; 64];
-        tick[..8].copy_from_slice(&sent_ns.to_le_bytes());
-        near_ticks.write_all(&tick).expect("the receiver lives");
-    });
-    let start = Instant::now();
-    let piece = vec![7; PIECE_BYTES];
-    let mut left_bytes = bytes;
-    while left_bytes > 0 {
-        let length = usize::try_from(left_bytes).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
-        let written = near_object.write_all(&piece[..length]);
-        written.expect("the receiver lives");
-        left_bytes -= length as u64;
+impl Progress {
+    fn new(load: Load) -> Self {
+        let left = Arc::default();
+        Self { left, load }
     }
-    near_object
-        .read_exact(&mut [0])
-        .expect("everything was taken");
-    let took = start.elapsed();
-    ticking.end();
-    for thread in [watching, taking] {
-        thread.join().expect("no panic");
-    }
-    let mut ticks_ns = Vec::new();
-    ticks_ns.append(&mut seen.lock().unwrap_or_else(PoisonError::into_inner));
-    ticks_ns.sort_unstable();
-    Beside {
-        ticks_ns,
-        bytes,
-        took,
+
+    fn is_enough(&self) -> bool {
+        self.left.load(Ordering::Relaxed) >= self.load.ticks
     }
 }
 
@@ -359,16 +157,15 @@ struct Ticking {
     thread: thread::JoinHandle<()>,
 }
 
-fn tick_on(mut tick: impl FnMut(u64) + Send + 'static) -> Ticking {
+fn tick_on(progress: &Progress, mut tick: impl FnMut(u64) + Send + 'static) -> Ticking {
     let is_over = Arc::new(AtomicBool::new(false));
     let ends = Arc::clone(&is_over);
+    let left = Arc::clone(&progress.left);
     let thread = thread::spawn(move || {
-        loop {
+        while !ends.load(Ordering::Relaxed) {
             tick(now_ns());
+            left.fetch_add(1, Ordering::Relaxed);
             thread::sleep(PAUSE);
-            if ends.load(Ordering::Relaxed) {
-                return;
-            }
         }
     });
     Ticking { is_over, thread }
@@ -401,4 +198,16 @@ fn tcp_pair() -> (TcpStream, TcpStream) {
         Ok((near, far))
     };
     connected().expect("the system has sockets left")
+}
+
+/// The bytes of a tick on a raw socket.
+fn tick_of(sent_ns: u64) -> [u8; 64] {
+    let mut tick = [0; 64];
+    tick[..8].copy_from_slice(&sent_ns.to_le_bytes());
+    tick
+}
+
+/// How many of these bytes move next.
+fn piece_of(left_bytes: u64) -> usize {
+    usize::try_from(left_bytes).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES))
 }
