@@ -230,6 +230,17 @@ impl Stage {
         Ok(log)
     }
 
+    /// Ends a sender and its sink, whose one link held and which suspected nobody.
+    pub(crate) async fn end_in_peace(&self, sender: Child, sink: Child) -> Result<(), Failure> {
+        let sender = self.end(sender).await?;
+        let sink = self.end(sink).await?;
+        for log in [&sender, &sink] {
+            log.accuses_nobody()?;
+        }
+        let linked = sender.count(Event::Linked);
+        ensure(linked == 1, || format!("linked {linked} times"))
+    }
+
     /// Holds the ledgers of all processes that have ended against the promises.
     pub(crate) fn check(&self) -> Result<Totals, Failure> {
         let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -237,5 +248,13 @@ impl Stage {
             let words: Vec<_> = broken.iter().map(ToString::to_string).collect();
             fail(words.join("\n      "))
         })
+    }
+
+    /// As [`check`](Self::check); of every message it is known what became of it.
+    pub(crate) fn check_all_known(&self) -> Result<Totals, Failure> {
+        let totals = self.check()?;
+        let unknown = totals.unknown;
+        ensure(unknown == 0, || format!("{unknown} are unknown"))?;
+        Ok(totals)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mycelium_testkit::proxy::Faults;
 use tokio::time;
 
-use super::{Failure, Row, ensure};
+use super::{Failure, Row};
 use crate::{
     record::Event,
     stage::{Over, Stage},
@@ -37,18 +37,9 @@ async fn play(stage: &Stage) -> Result<String, Failure> {
         let handled = sink.count(Event::Handled);
         sink.has_handled(handled + 20).await?;
         proxy.impose_both(&Faults::default());
-        let sender = stage.end(sender).await?;
-        let sink = stage.end(sink).await?;
-        for log in [&sender, &sink] {
-            log.accuses_nobody()?;
-        }
-        let linked = sender.count(Event::Linked);
-        ensure(linked == 1, || format!("linked {linked} times"))?;
+        stage.end_in_peace(sender, sink).await?;
     }
-    let totals = stage.check()?;
-    ensure(totals.unknown == 0, || {
-        format!("{} are unknown", totals.unknown)
-    })?;
+    let totals = stage.check_all_known()?;
     Ok(format!(
         "2 times {} s, {} handled, nobody suspected",
         watched.as_secs(),

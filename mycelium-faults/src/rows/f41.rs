@@ -46,18 +46,9 @@ async fn play(stage: &Stage) -> Result<String, Failure> {
             format!("it is not blocked: {handled} are handled")
         })?;
         sink.has_handled(5_000).await?;
-        let sender = stage.end(sender).await?;
-        let sink = stage.end(sink).await?;
-        for log in [&sender, &sink] {
-            log.accuses_nobody()?;
-        }
-        let linked = sender.count(Event::Linked);
-        ensure(linked == 1, || format!("linked {linked} times"))?;
+        stage.end_in_peace(sender, sink).await?;
     }
-    let totals = stage.check()?;
-    ensure(totals.unknown == 0, || {
-        format!("{} are unknown", totals.unknown)
-    })?;
+    let totals = stage.check_all_known()?;
     Ok(format!(
         "blocked {} s over each, named after {slowest:.1?}, {} handled, nobody suspected",
         BLOCKED.as_secs(),
