@@ -32,18 +32,24 @@ impl Processors {
         // The name in brackets may hold anything; user and system are the 12th and 13th after it.
         let (_, own) = own.rsplit_once(')')?;
         let own = numbers(own.split_whitespace().skip(11).take(2))?;
+        let &[own_user, own_system] = own.as_slice() else {
+            return None;
+        };
         Some(Self {
             all: host.iter().sum(),
             busy: user + nice + system + steal,
-            own: own.iter().sum(),
+            own: own_user + own_system,
         })
     }
 
     /// The share of all processors that others used since.
     pub(crate) fn others_share_since(&self, before: &Self) -> f64 {
-        let others = (self.busy - before.busy).saturating_sub(self.own - before.own);
+        let busy = self.busy.saturating_sub(before.busy);
+        let others = busy.saturating_sub(self.own.saturating_sub(before.own));
+        // What waited for disks may be told to be less than before.
+        let all = self.all.saturating_sub(before.all).max(1);
         #[expect(clippy::cast_precision_loss, reason = "these are seconds, not years")]
-        let share = others as f64 / (self.all - before.all).max(1) as f64;
+        let share = others as f64 / all as f64;
         share
     }
 }
