@@ -6,7 +6,7 @@ use mycelium::{
     BuildTransport, LinkEvent, LinkNotice, LivenessConfig, PeerAddr, TransferError, TransferTicket,
     TransportNode,
     wire::{
-        Encoder, FrameKind, PART_BYTES, TRANSFER_WINDOW_BYTES,
+        Encoder, FrameKind, NodeId, PART_BYTES, TRANSFER_WINDOW_BYTES,
         rkyv::{ser::allocator::Arena, util::AlignedVec},
     },
 };
@@ -15,7 +15,7 @@ use mycelium_testkit::{
     hostile::{Forged, Peer},
 };
 
-use crate::victim::{GRACE, Victim, able, over_sockets, private_dir};
+use crate::victim::{GRACE, Victim, able, assert_closed, over_sockets, private_dir};
 
 over_sockets!(
     parts_beyond_their_object_are_malformed,
@@ -24,6 +24,7 @@ over_sockets!(
     words_about_objects_that_are_not_under_way_have_no_effect,
     a_connection_for_objects_takes_nothing_else,
     a_connection_joins_that_of_its_own_link_only,
+    a_connection_beside_one_that_is_lost_is_not_needed,
     a_connection_for_objects_ends_alone,
     a_peer_that_is_gone_after_an_object_is_down,
 );
@@ -124,9 +125,9 @@ async fn words_about_objects_that_are_not_under_way_have_no_effect(reach: Reach)
 }
 
 /// A second connection of a peer that is linked, whose hello joins the connection of this nonce.
-async fn beside(address: &PeerAddr, peer: &Peer, joins: u128) -> Peer {
+async fn beside(address: &PeerAddr, node: NodeId, joins: u128) -> Peer {
     let mut beside = Peer::dial(address).await;
-    beside.hello.node = peer.hello.node.clone();
+    beside.hello.node = node;
     beside.hello.joins = joins;
     beside.say_hello().await;
     beside.confirm().await;
@@ -137,7 +138,7 @@ async fn a_connection_for_objects_takes_nothing_else(reach: Reach) {
     let victim = Victim::start(reach).await;
     let mut peer = Peer::link(&victim.address).await;
     let (ticket, mut object) = victim.node.expect_transfer(10);
-    let mut second = beside(&victim.address, &peer, peer.node().nonce).await;
+    let mut second = beside(&victim.address, peer.hello.node.clone(), peer.node().nonce).await;
     second.forge(&offer(key_of(&ticket), 3)).await;
     second.forge(&part(key_of(&ticket), 3)).await;
     assert!(object.next().await.expect("it comes").is_some());
@@ -159,7 +160,7 @@ async fn a_connection_joins_that_of_its_own_link_only(reach: Reach) {
         ("that of another", &peer, other.node().nonce),
         ("another's link", &other, peer.node().nonce),
     ] {
-        let mut second = beside(&victim.address, of, joins).await;
+        let mut second = beside(&victim.address, of.hello.node.clone(), joins).await;
         victim.closes(&mut second, "Replayed", case).await;
     }
     let mut stranger = Peer::dial(&victim.address).await;
@@ -170,12 +171,32 @@ async fn a_connection_joins_that_of_its_own_link_only(reach: Reach) {
     victim.end().await;
 }
 
+// Refused as a replay, and warned of, though nobody erred.
+async fn a_connection_beside_one_that_is_lost_is_not_needed(reach: Reach) {
+    let dir = private_dir();
+    let awaits = LivenessConfig::default().down_after(Duration::from_hours(1));
+    let node = able(reach, "server", &dir).liveness(awaits).start().await;
+    let node = node.expect("the node starts");
+    let mut events = node.link_events();
+    let address = node.addresses().remove(0);
+    let peer = Peer::link(&address).await;
+    let (node_id, joins) = (peer.hello.node.clone(), peer.node().nonce);
+    drop(peer);
+    while !matches!(
+        events.next().await,
+        Some(LinkNotice::Event(LinkEvent::Lost { .. }))
+    ) {}
+    let mut second = beside(&address, node_id, joins).await;
+    assert_closed(second.hear_close().await, "Requested", "too late");
+    node.shutdown(GRACE).await.expect("it has no actors");
+}
+
 async fn a_connection_for_objects_ends_alone(reach: Reach) {
     let victim = Victim::start(reach).await;
     let mut peer = Peer::link(&victim.address).await;
     for _ in 0..2 {
         let (ticket, mut object) = victim.node.expect_transfer(10);
-        let mut second = beside(&victim.address, &peer, peer.node().nonce).await;
+        let mut second = beside(&victim.address, peer.hello.node.clone(), peer.node().nonce).await;
         second.forge(&offer(key_of(&ticket), 3)).await;
         assert_eq!(object.length_bytes().await.expect("it is offered"), 3);
         drop(second);
@@ -197,7 +218,7 @@ async fn a_peer_that_is_gone_after_an_object_is_down(reach: Reach) {
     let address = node.addresses().remove(0);
     let peer = Peer::link(&address).await;
     let (ticket, mut object) = node.expect_transfer(10);
-    let mut second = beside(&address, &peer, peer.node().nonce).await;
+    let mut second = beside(&address, peer.hello.node.clone(), peer.node().nonce).await;
     second.forge(&offer(key_of(&ticket), 3)).await;
     assert_eq!(object.length_bytes().await.expect("it is offered"), 3);
     drop((peer, second));

@@ -37,9 +37,20 @@ impl Peers {
             nonce: greeted.hello.joins,
         };
         let link = self.link_to(&greeted.hello.node);
-        let Some(link) = link.filter(|link| link.origin() == Some(beside)) else {
-            greeted.refuse(&CloseReason::Replayed);
-            return Err(CloseReason::Replayed.into());
+        let link = link.ok_or(CloseReason::Replayed).and_then(|link| {
+            match link.origin() {
+                Some(origin) if origin == beside => Ok(link),
+                Some(_) => Err(CloseReason::Replayed),
+                // Lost while the peer dialled: nobody erred.
+                None => Err(CloseReason::Requested),
+            }
+        });
+        let link = match link {
+            Ok(link) => link,
+            Err(reason) => {
+                greeted.refuse(&reason);
+                return Err(reason.into());
+            }
         };
         let established = greeted.accept(link.epoch());
         let joined = link.open_bypass(beside, established);
