@@ -251,6 +251,15 @@ impl<M: Message> ActorRef<M> {
         }
     }
 
+    /// Whether the actor handles messages, or will: `false` when it is gone, and, on its own node, while
+    /// a supervised actor is between two lives. A remote actor may be gone without our knowing yet.
+    pub fn is_alive(&self) -> bool {
+        match self {
+            Self::Local(local) => local.0.front.is_alive(),
+            Self::Unix(remote) | Self::Tcp(remote) => !remote.is_ended(),
+        }
+    }
+
     /// Why the actor is gone, once it is.
     ///
     /// # Errors

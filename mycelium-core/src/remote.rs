@@ -10,7 +10,7 @@ use mycelium_wire::{ActorId, BindingId, EndReason, NodeId, Resolved};
 
 use crate::{
     StopReason,
-    cell::{Mourner, owner::contain},
+    cell::{exit::Mourner, owner::contain},
     link::Link,
     mailbox::waiters::{Ticket, Waiters},
     sync::{AtomicBool, Mutex, Ordering},
@@ -189,6 +189,7 @@ impl From<&EndReason> for StopReason {
             EndReason::Failed(text) => Self::Failed(text.as_ref().into()),
             EndReason::Panicked(text) => Self::Panicked(text.as_ref().into()),
             EndReason::Killed => Self::Killed,
+            EndReason::Linked(text) => Self::Linked(text.as_ref().into()),
             EndReason::WrongType { .. } => Self::WrongType,
             _ => Self::NoSuchActor,
         }
@@ -202,6 +203,7 @@ impl From<&StopReason> for EndReason {
             StopReason::Failed(text) => Self::Failed(text.as_ref().into()),
             StopReason::Panicked(text) => Self::Panicked(text.as_ref().into()),
             StopReason::Killed | StopReason::NodeDown => Self::Killed,
+            StopReason::Linked(text) => Self::Linked(text.as_ref().into()),
             // The last is said of actors of other nodes alone.
             StopReason::NoSuchActor | StopReason::WrongType => Self::NoSuchActor,
         }
