@@ -260,6 +260,15 @@ impl<M: Message> ActorRef<M> {
         }
     }
 
+    /// How often the actor has been restarted, as far as this node knows: of a remote actor, since this
+    /// node has had a ref to it.
+    pub fn restarts(&self) -> u32 {
+        match self {
+            Self::Local(local) => local.0.front.life().saturating_sub(1),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.restarts(),
+        }
+    }
+
     /// Why the actor is gone, once it is.
     ///
     /// # Errors

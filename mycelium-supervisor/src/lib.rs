@@ -8,6 +8,7 @@
 
 mod backoff;
 mod board;
+mod breaker;
 mod builder;
 mod child;
 mod child_spec;
@@ -25,6 +26,7 @@ mod tree;
 
 pub use crate::{
     backoff::Backoff,
+    breaker::{Breaker, BreakerConfig, BreakerError},
     builder::SupervisorBuilder,
     child_spec::ChildSpec,
     error::{ChildError, StartFailed, StartFailure},

@@ -87,10 +87,11 @@ pub use mycelium_macros::message;
 pub use mycelium_registry::{RegisterError, Registry, ResolveError};
 #[doc(inline)]
 pub use mycelium_supervisor::{
-    AutoShutdown, Backoff, BuildSupervision, Change, ChildError, ChildReport, ChildSpec,
-    ChildState, Intensity, NodeSupervision, OnEscalation, Restart, Shutdown, StartFailed,
-    StartFailure, Strategy, SupervisionEvent, SupervisionEvents, SupervisionNotice, Supervisor,
-    SupervisorBuilder, SupervisorMessage, SupervisorRef, TreeReport, Trees,
+    AutoShutdown, Backoff, Breaker, BreakerConfig, BreakerError, BuildSupervision, Change,
+    ChildError, ChildReport, ChildSpec, ChildState, Intensity, NodeSupervision, OnEscalation,
+    Restart, Shutdown, StartFailed, StartFailure, Strategy, SupervisionEvent, SupervisionEvents,
+    SupervisionNotice, Supervisor, SupervisorBuilder, SupervisorMessage, SupervisorRef, TreeReport,
+    Trees,
 };
 #[doc(inline)]
 pub use mycelium_transport::{

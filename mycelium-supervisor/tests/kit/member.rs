@@ -63,6 +63,7 @@ impl Log {
     }
 
     /// What was noted since the last time.
+    #[allow(dead_code, reason = "not every test looks at all of it")]
     pub(crate) fn take(&self) -> Vec<String> {
         mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
     }
