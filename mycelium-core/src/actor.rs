@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, future::Future, sync::Arc};
 
-use crate::{Archived, Context, Message, Terminated};
+use crate::{Archived, Context, Message, Restarted, Terminated};
 
 /// A thing that owns its state and handles one message at a time.
 ///
@@ -89,6 +89,17 @@ pub trait Actor: Sized + Send + 'static {
         async { Ok(()) }
     }
 
+    /// Handles the notice that an actor whose restarts this one
+    /// [watches](Context::watch_restarts) has begun another life. An error ends this actor as if a
+    /// handler had failed; the default does nothing.
+    fn restarted(
+        &mut self,
+        _notice: Restarted,
+        _cx: &mut Context<Self>,
+    ) -> impl Future<Output = ActorResult> + Send {
+        async { Ok(()) }
+    }
+
     /// Runs once, after the last message, when the actor was stopped or has failed; not after a
     /// panic or a kill.
     fn stopped(&mut self, _reason: &StopReason) -> impl Future<Output = ()> + Send {
@@ -143,6 +154,9 @@ pub enum StopReason {
     /// It was killed, or its runtime ended, without handling what it had been sent.
     #[error("the actor was killed")]
     Killed,
+    /// An actor that it was [linked](Context::link) to ended, for this reason.
+    #[error("an actor it was linked to ended: {0}")]
+    Linked(Arc<str>),
     /// Its node is down.
     #[error("the actor's node is down")]
     NodeDown,

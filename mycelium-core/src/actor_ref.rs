@@ -251,6 +251,24 @@ impl<M: Message> ActorRef<M> {
         }
     }
 
+    /// Whether the actor handles messages, or will: `false` when it is gone, and, on its own node, while
+    /// a supervised actor is between two lives. A remote actor may be gone without our knowing yet.
+    pub fn is_alive(&self) -> bool {
+        match self {
+            Self::Local(local) => local.0.front.is_alive(),
+            Self::Unix(remote) | Self::Tcp(remote) => !remote.is_ended(),
+        }
+    }
+
+    /// How often the actor has been restarted, as far as this node knows: of a remote actor, since this
+    /// node has had a ref to it.
+    pub fn restarts(&self) -> u32 {
+        match self {
+            Self::Local(local) => local.0.front.life().saturating_sub(1),
+            Self::Unix(remote) | Self::Tcp(remote) => remote.restarts(),
+        }
+    }
+
     /// Why the actor is gone, once it is.
     ///
     /// # Errors

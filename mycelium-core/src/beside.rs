@@ -18,7 +18,7 @@ pub(crate) fn run_beside<M: Message>(
     actor: &LocalRef<M>,
     task: impl Future<Output = ()> + Send + 'static,
 ) -> AbortHandle {
-    let ending = actor.0.front.ending();
+    let (life, ending) = (actor.0.front.life(), actor.0.front.ending());
     let actor = actor.clone();
     node.spawn_task(async move {
         let mut task = pin!(task);
@@ -31,7 +31,7 @@ pub(crate) fn run_beside<M: Message>(
             );
         tokio::select! {
             done = contained => if let Err(panic) = done {
-                actor.0.end_now(panicked(panic));
+                actor.0.end_life(life, panicked(panic));
             },
             () = ending.cancelled() => {}
         }

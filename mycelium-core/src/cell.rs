@@ -7,13 +7,15 @@
 //!
 //! An [`Inbox`](crate::Inbox) is a front with nothing behind it: whoever holds it is the runner.
 
+pub(crate) mod exit;
+pub(crate) mod links;
+pub(crate) mod lives;
 pub(crate) mod owner;
 pub(crate) mod phase;
 
 use std::{
     any::type_name,
-    mem,
-    sync::{Arc, OnceLock, Weak},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -21,7 +23,8 @@ use mycelium_wire::ActorId;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    owner::contain,
+    exit::Exit,
+    lives::Lives,
     phase::{Phase, Signal, Wake},
 };
 use crate::{
@@ -64,6 +67,8 @@ pub(crate) struct Front<M> {
     pub(crate) measures_age: bool,
     /// Fires when the actor is asked to end; made when somebody first asks for it.
     ending: OnceLock<CancellationToken>,
+    /// Of an actor that is kept when a life of it ends.
+    pub(crate) lives: Option<Box<Lives>>,
 }
 
 impl<M> Front<M> {
@@ -73,6 +78,7 @@ impl<M> Front<M> {
         actor_type: &'static str,
         options: &SpawnOptions,
         ask_timeout: Duration,
+        lives: Option<Box<Lives>>,
     ) -> Self {
         Self {
             id,
@@ -85,6 +91,7 @@ impl<M> Front<M> {
             ask_timeout_ms: u32::try_from(ask_timeout.as_millis()).unwrap_or(u32::MAX),
             measures_age: options.measures_age(),
             ending: OnceLock::new(),
+            lives,
         }
     }
 
@@ -121,14 +128,63 @@ impl<M> Front<M> {
         );
     }
 
-    /// Fires when the actor is asked to end, or has ended.
+    /// The number of the actor's life; 0 where it has only one.
+    pub(crate) fn life(&self) -> u32 {
+        self.lives.as_ref().map_or(0, |lives| lives.number())
+    }
+
+    /// The life that whoever links to the actor means: the one there is, or the next.
+    pub(crate) fn life_to_link(&self) -> u32 {
+        self.lives.as_ref().map_or(0, |lives| lives.to_link())
+    }
+
+    /// Whether there is an actor that handles messages now.
+    pub(crate) fn is_alive(&self) -> bool {
+        let lives = self.lives.as_ref();
+        !self.phase.is_ended() && lives.is_none_or(|lives| lives.is_alive())
+    }
+
+    /// Whether the actor ends, or its life does, as by a kill.
+    pub(crate) fn is_killed(&self) -> bool {
+        let lives = self.lives.as_ref();
+        self.exit.reason() == StopReason::Killed || lives.is_some_and(|lives| lives.is_killed())
+    }
+
+    /// Settles why the actor ends, or its life does: the first reason counts.
+    fn decide(&self, reason: StopReason) -> StopReason {
+        match &self.lives {
+            Some(lives) => lives.decide(reason),
+            None => self.exit.decide(reason).clone(),
+        }
+    }
+
+    /// Fires when the actor is asked to end, or its life is, or has ended.
     pub(crate) fn ending(&self) -> CancellationToken {
+        if let Some(lives) = &self.lives {
+            return lives.ending();
+        }
         let ending = self.ending.get_or_init(CancellationToken::new).clone();
         // Whoever ended the actor before the token was there could not fire it.
         if self.mailbox.local.is_closed() {
             ending.cancel();
         }
         ending
+    }
+
+    /// A life of a kept actor is over: whoever follows it is told, its keeper last.
+    fn outlive(&self, lives: &Lives, reason: &StopReason) {
+        if let Some(life) = lives.end(&self.phase) {
+            self.exit.end_life(life, reason);
+            lives.tell_ended(life, reason);
+        }
+    }
+
+    /// A life of a kept actor has started.
+    fn started(&self) {
+        if let Some(lives) = &self.lives {
+            let life = lives.started();
+            self.exit.begin_life(life);
+        }
     }
 
     /// Refuses every later message, and tells those who wait for the end.
@@ -165,6 +221,9 @@ impl<M: Message> Front<M> {
         self.close();
         let left = discard(self);
         self.phase.end();
+        if let Some(lives) = &self.lives {
+            self.outlive(lives, &reason);
+        }
         node.forget::<M>(self.id, &reason, left);
         self.exit.end();
     }
@@ -178,10 +237,16 @@ impl<M, O: ?Sized> Cell<M, O> {
 
 /// What may be asked of an actor whatever its message type.
 pub(crate) trait Control: Send + Sync {
-    /// Refuses later messages; the actor ends once it has handled those it accepted.
+    /// Refuses later messages; the actor ends once it has handled those it accepted. Of an actor that
+    /// is kept only the life ends, and nothing is refused.
     fn stop(&self);
-    /// Ends the actor at its next await, without handling what it accepted.
+    /// Ends the actor, or its life where it is kept, at its next await, without handling what it
+    /// accepted.
     fn kill(&self);
+    /// Ends the actor for good, as a kill of one that is not kept.
+    fn end(&self, reason: StopReason);
+    /// Whether somebody keeps it: it is theirs to end.
+    fn is_kept(&self) -> bool;
     /// How much of its own process may wait in its mailbox.
     fn bounds(&self) -> Bounds;
     /// What the actor is.
@@ -190,12 +255,26 @@ pub(crate) trait Control: Send + Sync {
 
 impl<M: Send, O: Send + ?Sized> Control for Cell<M, O> {
     fn stop(&self) {
+        if let Some(lives) = &self.front.lives {
+            return self.ask_life(lives, Signal::Retire, None);
+        }
         self.front.close();
         self.front.pay(self.front.phase.signal(Signal::Stop));
     }
 
     fn kill(&self) {
-        self.end_now(StopReason::Killed);
+        match &self.front.lives {
+            Some(lives) => self.ask_life(lives, Signal::Abort, Some(StopReason::Killed)),
+            None => self.end_now(StopReason::Killed),
+        }
+    }
+
+    fn end(&self, reason: StopReason) {
+        self.end_now(reason);
+    }
+
+    fn is_kept(&self) -> bool {
+        self.front.lives.is_some()
     }
 
     fn bounds(&self) -> Bounds {
@@ -213,7 +292,7 @@ impl<M: Send, O: Send + ?Sized> Control for Cell<M, O> {
 }
 
 impl<M, O: ?Sized> Cell<M, O> {
-    /// Ends the actor as [`kill`](Control::kill) does, for this reason.
+    /// Ends the actor for good at its next await, for this reason.
     pub(crate) fn end_now(&self, reason: StopReason) {
         // The flag first: an owner that finds the reason settled must find the kill as well, or it
         // would run `stopped` with it. The reason before the queue: a refused sender reads it.
@@ -221,85 +300,6 @@ impl<M, O: ?Sized> Cell<M, O> {
         self.front.exit.decide(reason);
         self.front.close();
         self.front.pay(owed);
-    }
-}
-
-/// Why an actor is gone, and who wants to know.
-#[derive(Default)]
-pub(crate) struct Exit {
-    reason: OnceLock<StopReason>,
-    hooks: Mutex<Hooks>,
-}
-
-/// Called once, when the actor is gone for good.
-type Hook = Box<dyn FnOnce(&StopReason) + Send>;
-
-/// What is told, once, when an actor is gone for good, unless it is gone before.
-pub(crate) trait Mourner: Send + Sync {
-    fn actor_ended(&self, reason: &StopReason);
-}
-
-#[derive(Default)]
-struct Hooks {
-    waiting: Vec<Hook>,
-    /// Swept of those that are gone whenever it would grow.
-    mourners: Vec<Weak<dyn Mourner>>,
-    is_done: bool,
-}
-
-impl Exit {
-    /// Settles the reason, once: the first that ends the actor counts.
-    pub(crate) fn decide(&self, reason: StopReason) -> &StopReason {
-        self.reason.get_or_init(|| reason)
-    }
-
-    /// The reason, for senders who find the mailbox closed: a stop is only decided at its end.
-    pub(crate) fn reason(&self) -> StopReason {
-        self.reason.get().cloned().unwrap_or(StopReason::Stopped)
-    }
-
-    /// Calls `hook` when the actor is gone; at once if it is.
-    pub(crate) fn on_end(&self, hook: impl FnOnce(&StopReason) + Send + 'static) {
-        let mut hooks = self.hooks.lock();
-        if hooks.is_done {
-            drop(hooks);
-            hook(&self.reason());
-        } else {
-            hooks.waiting.push(Box::new(hook));
-        }
-    }
-
-    /// Tells `mourner` when the actor is gone; at once if it is. Keeps nothing of a mourner that
-    /// is gone before, for long.
-    pub(crate) fn tell(&self, mourner: Weak<dyn Mourner>) {
-        let mut hooks = self.hooks.lock();
-        if !hooks.is_done {
-            if hooks.mourners.len() == hooks.mourners.capacity() {
-                hooks.mourners.retain(|other| other.strong_count() > 0);
-            }
-            hooks.mourners.push(mourner);
-            return;
-        }
-        drop(hooks);
-        if let Some(mourner) = mourner.upgrade() {
-            mourner.actor_ended(&self.reason());
-        }
-    }
-
-    /// The actor is gone.
-    pub(crate) fn end(&self) {
-        let mut hooks = self.hooks.lock();
-        hooks.is_done = true;
-        let waiting = mem::take(&mut hooks.waiting);
-        let mourners = mem::take(&mut hooks.mourners);
-        drop(hooks);
-        let reason = self.reason();
-        for mourner in mourners.iter().filter_map(Weak::upgrade) {
-            contain(|| mourner.actor_ended(&reason));
-        }
-        for hook in waiting {
-            contain(|| hook(&reason));
-        }
     }
 }
 

@@ -11,9 +11,18 @@ use mycelium_wire::TraceContext;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    Actor, ActorRef, Attachment, LocalRef, Message, Node, SpawnOptions, StopReason, Terminated,
-    Timer, TooMuchWork, WatchError, beside::run_beside, blocking::Blocking, cell::Control,
-    mailbox::entry::Sending, stamp::Stamp, watch::Watches,
+    Actor, ActorRef, Attachment, LocalRef, Message, Node, SpawnOptions, Terminated, Timer,
+    TooMuchWork, WatchError,
+    beside::run_beside,
+    blocking::Blocking,
+    cell::{
+        Control,
+        links::{Far, Near, Tie},
+    },
+    mailbox::entry::Sending,
+    restart_watch::{RestartWatches, Restarted},
+    stamp::Stamp,
+    watch::{Identity, Watches},
 };
 
 /// The actor's view of itself and its node.
@@ -21,6 +30,7 @@ pub struct Context<A: Actor> {
     me: LocalRef<A::Message>,
     node: Node,
     watches: Watches,
+    restart_watches: RestartWatches,
     /// Swept of those that are gone whenever it would grow.
     children: Vec<Weak<dyn Control>>,
     /// Made when there is work for the blocking pool.
@@ -35,6 +45,7 @@ impl<A: Actor> Context<A> {
             me,
             node,
             watches: Watches::default(),
+            restart_watches: RestartWatches::default(),
             children: Vec::new(),
             blocking: OnceLock::new(),
             sending: Sending::default(),
@@ -158,6 +169,114 @@ impl<A: Actor> Context<A> {
     /// there was one.
     pub fn unwatch<M: Message>(&mut self, actor: &ActorRef<M>) -> bool {
         self.watches.unwatch(actor.identity())
+    }
+
+    /// Asks to be told by [`Actor::restarted`] whenever `actor`, which is supervised, has begun another
+    /// life. What is not told yet is told at once, with how many restarts it were.
+    ///
+    /// An actor that is not supervised has one life, and there is nothing to tell. Restarts of a remote
+    /// actor while the link is lost are not told.
+    ///
+    /// # Errors
+    ///
+    /// [`WatchError`] where this node cannot hear of an actor of another, or that one is gone with its
+    /// node.
+    pub fn watch_restarts<M: Message>(&mut self, actor: &ActorRef<M>) -> Result<(), WatchError> {
+        match actor {
+            ActorRef::Local(actor) => self.restart_watches.watch(&self.me, actor),
+            ActorRef::Unix(remote) | ActorRef::Tcp(remote) => match remote.watchable()? {
+                Ok(remote) => self.restart_watches.watch_remote(&self.me, remote),
+                Err(_gone) => return Err(WatchError::Unreachable),
+            },
+        }
+        Ok(())
+    }
+
+    /// Takes a watch for restarts back; says whether there was one.
+    pub fn unwatch_restarts<M: Message>(&mut self, actor: &ActorRef<M>) -> bool {
+        self.restart_watches.unwatch(actor.identity())
+    }
+
+    /// Ties this actor's life and the other's together: when one fails, panics, is killed or loses its
+    /// node, the other ends as well, with [`StopReason::Linked`]. An orderly stop only undoes the link.
+    ///
+    /// Where one of them is supervised, what ends is its life, and its supervisor decides what comes
+    /// then; the next life is not linked until it says so. A link to a supervised actor that is between
+    /// two lives is one with the next. Linking to an actor that is gone ends this one at once. A second
+    /// link to the same actor changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`WatchError`] where this node cannot hear of the end of an actor of another.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mycelium_core::{Actor, ActorRef, ActorResult, Context, Node, ReplyTo, StopReason};
+    ///
+    /// struct Session;
+    ///
+    /// impl Actor for Session {
+    ///     type Message = String;
+    ///
+    ///     async fn handle(&mut self, line: String, _: &mut Context<Self>) -> ActorResult {
+    ///         Err(format!("not understood: {line}").into())
+    ///     }
+    /// }
+    ///
+    /// /// Of no use without its session.
+    /// struct Heartbeats(ActorRef<String>);
+    ///
+    /// impl Actor for Heartbeats {
+    ///     type Message = ReplyTo<()>;
+    ///
+    ///     async fn started(&mut self, cx: &mut Context<Self>) -> ActorResult {
+    ///         Ok(cx.link(&self.0)?)
+    ///     }
+    ///
+    ///     async fn handle(&mut self, beat: ReplyTo<()>, _: &mut Context<Self>) -> ActorResult {
+    ///         beat.send(());
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let node = Node::builder("gateway").start().await?;
+    /// let session = node.spawn(Session);
+    /// let heartbeats = node.spawn(Heartbeats(session.clone()));
+    /// heartbeats.ask(|beat| beat).await?;
+    /// session.send("logn".into()).await?;
+    /// assert!(matches!(heartbeats.ended().await?, StopReason::Linked(_)));
+    /// # Ok(()) }
+    /// ```
+    pub fn link<M: Message>(&mut self, actor: &ActorRef<M>) -> Result<(), WatchError> {
+        let identity = actor.identity();
+        if identity == self.actor_ref().identity() {
+            return Ok(());
+        }
+        let near = Near::of(&self.me);
+        let exit = &self.me.0.front.exit;
+        match actor {
+            ActorRef::Local(other) => {
+                // In this order: a life that ends before the first has no part in either.
+                other.0.front.exit.tie(self.actor_ref().identity(), near);
+                exit.tie(identity, Near::of(other));
+            }
+            ActorRef::Unix(remote) | ActorRef::Tcp(remote) => match remote.watchable()? {
+                Ok(remote) => exit.tie(identity, Far::new(near, remote)),
+                Err(reason) => near.end(&reason),
+            },
+        }
+        Ok(())
+    }
+
+    /// Undoes a [link](Self::link).
+    pub fn unlink<M: Message>(&mut self, actor: &ActorRef<M>) {
+        self.me.0.front.exit.untie(actor.identity());
+        if let ActorRef::Local(other) = actor {
+            other.0.front.exit.untie(self.actor_ref().identity());
+        }
     }
 
     /// Sends this actor a message after a while; it waits for room like any other.
@@ -353,12 +472,17 @@ impl<A: Actor> Context<A> {
     pub(crate) fn take_watch(&mut self, notice: &Terminated) -> bool {
         self.watches.unwatch(notice.identity())
     }
+
+    /// What a watch for restarts has to tell.
+    pub(crate) fn take_restarted(&self, watched: Identity) -> Option<Restarted> {
+        self.restart_watches.take(watched)
+    }
 }
 
 impl<A: Actor> Drop for Context<A> {
     /// Children end with their parent.
     fn drop(&mut self) {
-        let is_killed = self.me.0.front.exit.reason() == StopReason::Killed;
+        let is_killed = self.me.0.front.is_killed();
         for child in self.children.drain(..).filter_map(|child| child.upgrade()) {
             if is_killed {
                 child.kill();

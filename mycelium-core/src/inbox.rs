@@ -245,7 +245,7 @@ impl<M: Message> Inbox<M> {
                 Delivery::Arrived(message) if message.is_converted() => break converted(message),
                 Delivery::Arrived(message) => break Ok(message.decode()),
                 // An inbox watches nobody, and its holder waits for a message.
-                Delivery::Ended(_) | Delivery::Pause => {}
+                Delivery::Told(_) | Delivery::Pause => {}
             }
         };
         // The holder may be away for long: nobody shall wait for room that is there.

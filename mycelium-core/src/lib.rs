@@ -37,6 +37,7 @@ mod remote_ref;
 mod reply_archive;
 mod reply_slot;
 mod reply_to;
+mod restart_watch;
 mod send_error;
 mod send_options;
 mod spawn;
@@ -60,6 +61,7 @@ pub use crate::{
     blocking::TooMuchWork,
     bounds::Bounds,
     builder::{NodeBuilder, Plugin, PluginError, StartError, Starting},
+    cell::lives::{Keeper, Kept},
     context::Context,
     dead_letter::{DeadLetter, DeadLetterNotice, DeadLetterReason, DeadLetters},
     export::TooManyExports,
@@ -78,6 +80,7 @@ pub use crate::{
     remote::Remote,
     remote_ref::RemoteRef,
     reply_to::ReplyTo,
+    restart_watch::Restarted,
     send_error::SendError,
     send_options::{Outgoing, SendOptions},
     spawn::SpawnOptions,

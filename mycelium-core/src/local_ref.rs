@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     Message, SendError, StopReason,
-    cell::{Control, LocalCell, Mourner},
+    cell::{Control, LocalCell, exit::Mourner},
     mailbox::{
         entry::{Beside, Entry},
         local::Push,

@@ -22,7 +22,8 @@ use crate::{
     Link, LinkStats, LocalRef, Message, NodeBuilder, NodeStats, SpawnOptions, StopReason,
     cell::{
         Cell, Control, Front, Kind, erase,
-        owner::{Body, Owned, OwnerTask, step},
+        lives::{Keeper, Kept, Lives},
+        owner::{Body, Owned, Owner, OwnerTask, step},
     },
     dead_letter::DeadLetterOffice,
     export::Exports,
@@ -189,7 +190,7 @@ impl Node {
     ///
     /// Costs two allocations.
     pub fn inbox_with<M: Message>(&self, options: SpawnOptions) -> Inbox<M> {
-        let front = self.front(&options, type_name::<Inbox<M>>());
+        let front = self.front(&options, type_name::<Inbox<M>>(), None);
         let id = front.id;
         let cell = Arc::new(Cell {
             front,
@@ -205,7 +206,12 @@ impl Node {
     }
 
     /// The front of an actor that is about to live here.
-    fn front<M>(&self, options: &SpawnOptions, actor_type: &'static str) -> Front<M> {
+    fn front<M>(
+        &self,
+        options: &SpawnOptions,
+        actor_type: &'static str,
+        lives: Option<Box<Lives>>,
+    ) -> Front<M> {
         // Relaxed: the number only has to be unique.
         let id = ActorId::from_u64(self.0.next_actor.fetch_add(1, Ordering::Relaxed));
         Front::new(
@@ -214,7 +220,76 @@ impl Node {
             actor_type,
             options,
             self.0.ask_timeout,
+            lives,
         )
+    }
+
+    /// An actor that is kept when it ends: each time that its keeper [revives](Kept::revive) it, `make`
+    /// makes the actor of another life, which takes the mailbox over, and all refs.
+    ///
+    /// It has no life yet; messages wait in its mailbox until then. What supervisors are made of: most
+    /// programs want `mycelium-supervisor`. On a node that has shut down, or begun to, the actor is gone
+    /// already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use mycelium_core::{Actor, ActorResult, Context, Keeper, Node, ReplyTo, SpawnOptions, StopReason};
+    /// use tokio::sync::Notify;
+    ///
+    /// struct Divider;
+    ///
+    /// impl Actor for Divider {
+    ///     type Message = (u64, u64, ReplyTo<u64>);
+    ///
+    ///     async fn handle(&mut self, (a, b, quotient): Self::Message, _: &mut Context<Self>) -> ActorResult {
+    ///         quotient.send(a.checked_div(b).ok_or("a division by zero")?);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// #[derive(Default)]
+    /// struct Bell(Notify);
+    ///
+    /// impl Keeper for Bell {
+    ///     fn started(&self, _life: u32) {}
+    ///
+    ///     fn ended(&self, _life: u32, _reason: &StopReason) {
+    ///         self.0.notify_one();
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let node = Node::builder("calculator").start().await?;
+    /// let bell = Arc::new(Bell::default());
+    /// let (divider, kept) = node.keep(SpawnOptions::default(), bell.clone(), || Divider);
+    /// kept.revive();
+    /// assert!(divider.ask(|quotient| (1, 0, quotient)).await.is_err());
+    /// bell.0.notified().await;
+    /// kept.revive();
+    /// assert_eq!(divider.ask(|quotient| (12, 3, quotient)).await?, 4);
+    /// # Ok(()) }
+    /// ```
+    pub fn keep<A: Actor>(
+        &self,
+        options: SpawnOptions,
+        keeper: Arc<dyn Keeper>,
+        mut make: impl FnMut() -> A + Send + 'static,
+    ) -> (ActorRef<A::Message>, Kept) {
+        let lives = Some(Box::new(Lives::new(keeper)));
+        let front = self.front(&options, type_name::<A>(), lives);
+        let owner = Mutex::new(Owned::new(step::<A>));
+        let cell = Arc::new(Cell { front, owner });
+        let me = LocalRef::new(erase(Arc::clone(&cell)));
+        let (mine, node) = (me.clone(), self.clone());
+        cell.owner.lock().keep(Box::new(move || Body {
+            actor: make(),
+            context: Context::new(mine.clone(), node.clone()),
+        }));
+        self.run_cell(&cell, &me);
+        (ActorRef::Local(me), Kept::new(cell))
     }
 
     pub(crate) fn spawn_local<A: Actor>(
@@ -222,16 +297,25 @@ impl Node {
         options: &SpawnOptions,
         actor: A,
     ) -> (LocalRef<A::Message>, Weak<dyn Control>) {
-        let front = self.front(options, type_name::<A>());
-        let id = front.id;
+        let front = self.front(options, type_name::<A>(), None);
         let owner = Mutex::new(Owned::new(step::<A>));
-        let typed = Arc::new(Cell { front, owner });
-        let me = LocalRef::new(erase(Arc::clone(&typed)));
+        let cell = Arc::new(Cell { front, owner });
+        let me = LocalRef::new(erase(Arc::clone(&cell)));
         let context = Context::new(me.clone(), self.clone());
-        typed.owner.lock().inhabit(Body { actor, context });
-        let control: Weak<dyn Control> = Arc::<Cell<_, Owned<A, _>>>::downgrade(&typed);
-        self.0.actors.lock().insert(id, control.clone());
-        let task = OwnerTask::new(typed, self.clone());
+        cell.owner.lock().inhabit(Body { actor, context });
+        let control = self.run_cell(&cell, &me);
+        (me, control)
+    }
+
+    /// Gives a new cell its owner task.
+    fn run_cell<M: Message, O: Owner<M>>(
+        &self,
+        cell: &Arc<Cell<M, O>>,
+        me: &LocalRef<M>,
+    ) -> Weak<dyn Control> {
+        let control: Weak<dyn Control> = Arc::<Cell<M, O>>::downgrade(cell);
+        self.0.actors.lock().insert(me.id(), control.clone());
+        let task = OwnerTask::new(Arc::clone(cell) as _, self.clone());
         // Nobody waits for it then: whoever shuts the node down may have looked round already.
         let end_where_down = || {
             if self.0.actor_tasks.is_closed() {
@@ -242,7 +326,7 @@ impl Node {
         end_where_down();
         self.0.actor_tasks.spawn_on(task, &self.0.runtime);
         end_where_down();
-        (me, control)
+        control
     }
 
     /// A stream of what actors leave unhandled from now on.
@@ -287,7 +371,7 @@ impl Node {
     }
 
     /// Stops every actor, waits until they have handled what they accepted, and closes the links.
-    /// What is spawned from now on is dropped.
+    /// What is spawned from now on is dropped. Actors that are kept are their keepers' to end.
     ///
     /// Actors that are not done after `timeout` are killed. Returns when all tasks of the node
     /// have ended and its sockets are gone. A kill takes effect at an await: a handler that blocks
@@ -308,13 +392,14 @@ impl Node {
         for actor in living(&self.0.actors)
             .into_iter()
             .chain(living(&self.0.inboxes))
+            .filter(|actor| !actor.is_kept())
         {
             actor.stop();
         }
         let drained = time::timeout(timeout, self.0.actor_tasks.wait()).await;
         let survivors = living(&self.0.actors);
         for actor in &survivors {
-            actor.kill();
+            actor.end(StopReason::Killed);
         }
         self.0.actor_tasks.wait().await;
         self.close_parts().await;

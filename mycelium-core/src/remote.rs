@@ -10,10 +10,10 @@ use mycelium_wire::{ActorId, BindingId, EndReason, NodeId, Resolved};
 
 use crate::{
     StopReason,
-    cell::{Mourner, owner::contain},
+    cell::{exit::Mourner, owner::contain},
     link::Link,
     mailbox::waiters::{Ticket, Waiters},
-    sync::{AtomicBool, Mutex, Ordering},
+    sync::{AtomicBool, AtomicU32, Mutex, Ordering},
 };
 
 /// An actor of a peer, as all refs of this node to it share it: its binding, and the line of
@@ -31,6 +31,8 @@ pub struct Remote {
     ended: OnceLock<EndReason>,
     watchers: Mutex<Watchers>,
     is_watched: AtomicBool,
+    /// How many lives of the actor have begun after another, as its node has told.
+    restarts: AtomicU32,
 }
 
 /// Who wants to know when the actor is gone.
@@ -57,6 +59,7 @@ impl Remote {
             ended: OnceLock::new(),
             watchers: Mutex::default(),
             is_watched: AtomicBool::new(false),
+            restarts: AtomicU32::new(0),
         }
     }
 
@@ -93,6 +96,29 @@ impl Remote {
         drop(watchers);
         self.is_watched.store(true, Ordering::Relaxed);
         self.link.watch(self);
+    }
+
+    /// How often the actor was restarted, as its node has told.
+    pub(crate) fn restarts(&self) -> u32 {
+        // Relaxed: a count that nothing else depends on.
+        self.restarts.load(Ordering::Relaxed)
+    }
+
+    /// A life of the actor, which is kept, is over; or has started, where there is no reason. Those who
+    /// watch it are told. Not under a lock of the link.
+    pub fn tell_life(&self, life: u32, ended: Option<&StopReason>) {
+        let watchers = self.watchers.lock();
+        let watching: Vec<_> = watchers.waiting.iter().filter_map(Weak::upgrade).collect();
+        drop(watchers);
+        if ended.is_none() && life > 1 {
+            self.restarts.fetch_add(1, Ordering::Relaxed);
+        }
+        for watcher in watching {
+            contain(|| match ended {
+                Some(reason) => watcher.life_ended(life, reason),
+                None => watcher.life_started(life),
+            });
+        }
     }
 
     /// The actor is gone, or its node is: those who watch it are told, once. Not under a lock of the
@@ -189,6 +215,7 @@ impl From<&EndReason> for StopReason {
             EndReason::Failed(text) => Self::Failed(text.as_ref().into()),
             EndReason::Panicked(text) => Self::Panicked(text.as_ref().into()),
             EndReason::Killed => Self::Killed,
+            EndReason::Linked(text) => Self::Linked(text.as_ref().into()),
             EndReason::WrongType { .. } => Self::WrongType,
             _ => Self::NoSuchActor,
         }
@@ -202,6 +229,7 @@ impl From<&StopReason> for EndReason {
             StopReason::Failed(text) => Self::Failed(text.as_ref().into()),
             StopReason::Panicked(text) => Self::Panicked(text.as_ref().into()),
             StopReason::Killed | StopReason::NodeDown => Self::Killed,
+            StopReason::Linked(text) => Self::Linked(text.as_ref().into()),
             // The last is said of actors of other nodes alone.
             StopReason::NoSuchActor | StopReason::WrongType => Self::NoSuchActor,
         }

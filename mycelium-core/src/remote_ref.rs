@@ -209,6 +209,11 @@ impl<M: Message> RemoteRef<M> {
         remote.end_reason().is_some() || remote.link.refusal().is_some_and(is_down)
     }
 
+    /// How often the actor was restarted, as its node has told. Looks for no way where none was needed.
+    pub(crate) fn restarts(&self) -> u32 {
+        self.0.way.found().map_or(0, |remote| remote.restarts())
+    }
+
     /// The actor's place on the link, where its end is heard of; or why it is gone already.
     pub(crate) fn watchable(&self) -> Result<Result<&Arc<Remote>, StopReason>, WatchError> {
         match (self.remote(), self.0.way.found()) {

@@ -43,6 +43,8 @@ pub struct DeadLetterCounts {
     pub panicked: u64,
     /// Of actors that were killed.
     pub killed: u64,
+    /// Of actors that ended with one that they were linked to.
+    pub linked: u64,
     /// Of actors that ended with their node.
     pub node_down: u64,
     /// Whose time to live had passed when their turn came.
@@ -52,8 +54,8 @@ pub struct DeadLetterCounts {
 impl DeadLetterCounts {
     /// All together.
     pub fn total(&self) -> u64 {
-        let of_ended = self.stopped + self.failed + self.panicked + self.killed + self.node_down;
-        of_ended + self.expired
+        let by_themselves = self.stopped + self.failed + self.panicked;
+        by_themselves + self.killed + self.linked + self.node_down + self.expired
     }
 }
 
@@ -64,6 +66,7 @@ pub(crate) struct DeadLetterCounters {
     failed: AtomicU64,
     panicked: AtomicU64,
     killed: AtomicU64,
+    linked: AtomicU64,
     node_down: AtomicU64,
     expired: AtomicU64,
 }
@@ -85,6 +88,7 @@ impl DeadLetterCounters {
             StopReason::Failed(_) => &self.failed,
             StopReason::Panicked(_) => &self.panicked,
             StopReason::Killed => &self.killed,
+            StopReason::Linked(_) => &self.linked,
             StopReason::NodeDown => &self.node_down,
         }
     }
@@ -96,6 +100,7 @@ impl DeadLetterCounters {
             failed: of(&self.failed),
             panicked: of(&self.panicked),
             killed: of(&self.killed),
+            linked: of(&self.linked),
             node_down: of(&self.node_down),
             expired: of(&self.expired),
         }

@@ -9,7 +9,7 @@ use mycelium_wire::{ActorId, NodeId};
 
 use crate::{
     ActorRef, LocalRef, Message, Node, Remote, StopReason,
-    cell::{Front, LocalCell, Mourner},
+    cell::{Front, LocalCell, exit::Mourner},
     link::LinkRefusal,
     sync::{AtomicBool, Mutex, Ordering},
 };
@@ -74,7 +74,15 @@ pub(crate) struct Notices {
 struct Notice {
     /// Messages that were stored before it.
     after: usize,
-    terminated: Terminated,
+    told: Told,
+}
+
+/// What an actor is told of another.
+pub(crate) enum Told {
+    /// It is gone.
+    Terminated(Terminated),
+    /// It has begun another life: the watch knows which.
+    Restarted(Identity),
 }
 
 /// One actor's interest in another.
@@ -185,7 +193,7 @@ impl TryFrom<LinkRefusal> for StopReason {
 
 impl Notices {
     /// The next notice whose turn has come, after so many messages were taken.
-    pub(crate) fn pop(&self, taken: usize) -> Option<Terminated> {
+    pub(crate) fn pop(&self, taken: usize) -> Option<Told> {
         // Acquire: pairs with the Release in `push`; the notify comes after it.
         if !self.is_filled.load(Ordering::Acquire) {
             return None;
@@ -196,11 +204,11 @@ impl Notices {
             .is_some_and(|notice| taken.wrapping_sub(notice.after).cast_signed() >= 0);
         let notice = if is_due { queue.pop_front() } else { None };
         self.is_filled.store(!queue.is_empty(), Ordering::Release);
-        Some(notice?.terminated)
+        Some(notice?.told)
     }
 
     /// Makes room for the notices of so many watches.
-    fn reserve(&self, watches: usize) {
+    pub(crate) fn reserve(&self, watches: usize) {
         self.queue.lock().reserve(watches);
     }
 
@@ -227,17 +235,17 @@ impl<M: Message> Mourner for Watch<M> {
         let queue = exports.and_then(|(exports, peer)| exports.queue_of(watcher.front.id, peer));
         match queue {
             Some(queue) => queue.tell(terminated),
-            None => watcher.front.tell(terminated),
+            None => watcher.front.tell(Told::Terminated(terminated)),
         }
     }
 }
 
 impl<M> Front<M> {
     /// Puts a notice behind the messages of this process.
-    pub(crate) fn tell(&self, terminated: Terminated) {
+    pub(crate) fn tell(&self, told: Told) {
         self.mailbox.notices.push(Notice {
             after: self.mailbox.local.stored(),
-            terminated,
+            told,
         });
         self.notify();
     }

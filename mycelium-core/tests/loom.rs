@@ -280,7 +280,7 @@ impl Model {
 
     fn next_message(&mut self) -> Option<Message> {
         if self.batch.is_empty() {
-            self.cell.queue.refill(&mut self.batch);
+            self.cell.queue.refill(&mut self.batch, usize::MAX);
         }
         let message = self.batch.pop_front()?;
         self.cell.queue.take();
@@ -375,7 +375,7 @@ impl InboxModel {
 
     fn next_message(&mut self) -> Option<Message> {
         if self.batch.is_empty() {
-            self.cell.queue.refill(&mut self.batch);
+            self.cell.queue.refill(&mut self.batch, usize::MAX);
         }
         let message = self.batch.pop_front()?;
         self.cell.queue.take();

@@ -25,6 +25,9 @@ pub enum EndReason {
     /// The actor was killed.
     #[error("the actor was killed")]
     Killed,
+    /// An actor that it was linked to ended, for this reason.
+    #[error("an actor it was linked to ended: {0}")]
+    Linked(Box<str>),
     /// The node has no such actor, or the key does not open it.
     #[error("there is no such actor")]
     NoSuchActor,
@@ -45,6 +48,7 @@ impl EndReason {
             Self::Killed => (4, ""),
             Self::NoSuchActor => (5, ""),
             Self::WrongType { found } => (6, &**found),
+            Self::Linked(text) => (7, &**text),
         };
         out.extend_from_slice(&[code]);
         out.extend_from_slice(limited_text(text).as_bytes());
@@ -61,6 +65,7 @@ impl EndReason {
             (4, true) => Ok(Self::Killed),
             (5, true) => Ok(Self::NoSuchActor),
             (6, _) => Ok(Self::WrongType { found: text.into() }),
+            (7, _) => Ok(Self::Linked(text.into())),
             (1 | 4 | 5, false) => Err(reader.fault("this end has no text")),
             _ => Err(reader.fault("unknown end reason")),
         }

@@ -77,13 +77,22 @@ pub use mycelium_core::{
     DeadLetter, DeadLetterCounts, DeadLetterNotice, DeadLetterReason, DeadLetters, Inbox,
     IncomingTransfer, Link, LinkEvent, LinkEvents, LinkKind, LinkNotice, LinkRefusal, LinkState,
     LinkStats, LocalRef, Message, Node, NodeBuilder, NodeStats, Outgoing, RemoteRef, ReplyTo,
-    SendError, SendFuture, SendOptions, ShutdownTimeout, SpawnOptions, StartError, StopReason,
-    Terminated, Timer, TooManyExports, TooMuchWork, TransferError, TransferTicket, WatchError,
+    Restarted, SendError, SendFuture, SendOptions, ShutdownTimeout, SpawnOptions, StartError,
+    StopReason, Terminated, Timer, TooManyExports, TooMuchWork, TransferError, TransferTicket,
+    WatchError,
 };
 #[doc(inline)]
 pub use mycelium_macros::message;
 #[doc(inline)]
 pub use mycelium_registry::{RegisterError, Registry, ResolveError};
+#[doc(inline)]
+pub use mycelium_supervisor::{
+    AutoShutdown, Backoff, Breaker, BreakerConfig, BreakerError, BuildSupervision, Change,
+    ChildError, ChildReport, ChildSpec, ChildState, Intensity, NodeSupervision, OnEscalation,
+    Restart, Shutdown, StartFailed, StartFailure, Strategy, SupervisionEvent, SupervisionEvents,
+    SupervisionNotice, Supervisor, SupervisorBuilder, SupervisorMessage, SupervisorRef, TreeReport,
+    Trees,
+};
 #[doc(inline)]
 pub use mycelium_transport::{
     BuildTransport, InvalidPeerAddr, LivenessConfig, PeerAddr, TlsConfig, TlsConfigError,
@@ -137,11 +146,13 @@ pub mod __private {
 /// Everything a program needs: `use mycelium::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        Actor, ActorError, ActorRef, ActorResult, Archived, AskError, Attachment, BuildTransport,
-        Context, DeadLetter, DeadLetterNotice, DeadLetterReason, Inbox, Message, Node, Payload,
-        PeerAddr, RegisterError, Registry, ReplyTo, ResolveError, SendError, SendOptions, Shared,
-        ShutdownTimeout, SpawnOptions, StartError, StopReason, Terminated, Timer, TlsConfig,
-        TraceContext, Transport, TransportNode, WatchError, Wire, message,
+        Actor, ActorError, ActorRef, ActorResult, Archived, AskError, Attachment, Backoff,
+        BuildSupervision, BuildTransport, ChildError, ChildSpec, Context, DeadLetter,
+        DeadLetterNotice, DeadLetterReason, Inbox, Intensity, Message, Node, NodeSupervision,
+        OnEscalation, Payload, PeerAddr, RegisterError, Registry, ReplyTo, ResolveError, Restart,
+        Restarted, SendError, SendOptions, Shared, Shutdown, ShutdownTimeout, SpawnOptions,
+        StartError, StartFailed, StopReason, Strategy, Supervisor, SupervisorRef, Terminated,
+        Timer, TlsConfig, TraceContext, Transport, TransportNode, WatchError, Wire, message,
     };
 }
 

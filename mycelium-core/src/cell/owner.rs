@@ -3,7 +3,8 @@
 //!
 //! The handler's future is not boxed per message: [`step`] moves the boxed actor in and gives it
 //! back, and its future lies in a box that is used again for every message. A panic drops the
-//! future and the actor in it together, which is what a restart wants.
+//! future and the actor in it together, which is what a restart wants: the next life of an actor that
+//! is kept finds its mailbox, and the batch that was taken from it, as the life before left them.
 
 use std::{
     any::Any,
@@ -19,12 +20,13 @@ use tracing::Span;
 
 use super::{
     Cell, Front,
-    phase::{Entry, Release},
+    phase::{Entry, Leave, Release, Signal},
 };
 use crate::{
-    Actor, ActorError, ActorResult, Archived, Context, Message, Node, StopReason, Terminated,
+    Actor, ActorError, ActorResult, Archived, Context, Message, Node, StopReason,
     mailbox::{Delivery, Intake, entry::Sending},
     wait_cycle,
+    watch::Told,
     watchdog::{self, Beat},
 };
 
@@ -35,6 +37,9 @@ const TURN_MESSAGES: usize = 256;
 pub(crate) trait Owner<M>: Send + 'static {
     /// Runs the actor until its mailbox is empty, its handler waits, or its turn is over.
     fn run(&mut self, front: &Front<M>, beat: &Beat, cx: &mut TaskContext<'_>) -> Turn;
+
+    /// Drops the actor, and leaves its mailbox to the next life.
+    fn leave(&mut self, front: &Front<M>);
 
     /// Drops the actor and what it left unhandled; says how many messages that were.
     fn discard(&mut self, front: &Front<M>) -> usize;
@@ -48,8 +53,21 @@ pub(crate) enum Turn {
     Suspended,
     /// Others shall run.
     Over,
-    /// The actor is gone.
+    /// The actor is gone, or a life of it is over.
     Ended(StopReason),
+}
+
+/// How far the actor is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// There is no actor: it is kept, and between two lives.
+    Parked,
+    /// It is there, and has not begun.
+    New,
+    /// `started` is under way, or has just returned.
+    Starting,
+    /// It handles messages.
+    Running,
 }
 
 /// An actor together with what its handlers are given.
@@ -63,7 +81,7 @@ pub(crate) enum Item<M> {
     Started,
     Message(M),
     Archived(Archived<M>),
-    Terminated(Terminated),
+    Told(Told),
     Stopped(StopReason),
 }
 
@@ -81,11 +99,15 @@ pub(crate) async fn step<A: Actor>(
             actor.handle(message.decode(), context).await
         }
         Item::Archived(message) => actor.handle_archived(message, context).await,
-        Item::Terminated(notice) if context.take_watch(&notice) => {
+        Item::Told(Told::Terminated(notice)) if context.take_watch(&notice) => {
             actor.terminated(notice, context).await
         }
         // The watch was taken back meanwhile.
-        Item::Terminated(_) => Ok(()),
+        Item::Told(Told::Terminated(_)) => Ok(()),
+        Item::Told(Told::Restarted(watched)) => match context.take_restarted(watched) {
+            Some(notice) => actor.restarted(notice, context).await,
+            None => Ok(()),
+        },
         Item::Stopped(reason) => {
             actor.stopped(&reason).await;
             Ok(())
@@ -94,13 +116,18 @@ pub(crate) async fn step<A: Actor>(
     (body, result)
 }
 
+/// Makes the actor of a life.
+pub(crate) type Make<A> = Box<dyn FnMut() -> Body<A> + Send>;
+
 /// The actor of type `A`, at rest or inside the future `F` of its current step.
 pub(crate) struct Owned<A: Actor, F> {
     body: Option<Box<Body<A>>>,
     running: Pin<Box<Option<F>>>,
     step: fn(Box<Body<A>>, Item<A::Message>) -> F,
     intake: Intake<A::Message>,
-    has_started: bool,
+    stage: Stage,
+    /// Makes the actor of each life, where it is kept.
+    make: Option<Make<A>>,
     /// What the current step runs inside of, where its message belongs to a trace.
     span: Option<Span>,
     /// Why the actor ends once `stopped` has run.
@@ -118,7 +145,8 @@ where
             running: Box::pin(None),
             step,
             intake: Intake::new(),
-            has_started: false,
+            stage: Stage::Parked,
+            make: None,
             span: None,
             ending: None,
         }
@@ -127,17 +155,76 @@ where
     /// Puts the actor in, before the owner task first runs it.
     pub(crate) fn inhabit(&mut self, body: Body<A>) {
         self.body = Some(Box::new(body));
+        self.stage = Stage::New;
+    }
+
+    /// Leaves it to `make` to put an actor in, for each life.
+    pub(crate) fn keep(&mut self, make: Make<A>) {
+        self.make = Some(make);
+    }
+
+    /// Begins a life of an actor that is kept.
+    #[cold]
+    fn revive(&mut self, front: &Front<A::Message>) -> Option<Turn> {
+        let (Some(lives), Some(make)) = (&front.lives, &mut self.make) else {
+            return None;
+        };
+        lives.begin();
+        self.intake.uncut();
+        match catch_unwind(AssertUnwindSafe(make)) {
+            Ok(body) => {
+                self.inhabit(body);
+                None
+            }
+            Err(panic) => Some(Turn::Ended(front.decide(panicked(panic)))),
+        }
+    }
+
+    /// Does what cannot wait until the handler has returned.
+    #[cold]
+    fn heed(&mut self, front: &Front<A::Message>) -> Option<Turn> {
+        if front.phase.is_killed() {
+            return Some(Turn::Ended(front.exit.decide(StopReason::Killed).clone()));
+        }
+        if front.phase.take(Signal::Revive) && self.stage == Stage::Parked {
+            return self.revive(front);
+        }
+        let is_aborted = front.phase.take(Signal::Abort) && self.stage != Stage::Parked;
+        is_aborted.then(|| Turn::Ended(front.decide(StopReason::Killed)))
+    }
+
+    /// The steps before the first message.
+    #[cold]
+    fn start_first(&mut self, front: &Front<A::Message>) -> Option<Turn> {
+        match self.stage {
+            Stage::Parked => return Some(Turn::Suspended),
+            Stage::New => {
+                self.stage = Stage::Starting;
+                self.start(Item::Started, Sending::default());
+            }
+            Stage::Starting | Stage::Running => {
+                self.stage = Stage::Running;
+                front.started();
+            }
+        }
+        None
     }
 
     /// Starts the next step, where there is one; else says how the turn ends.
     fn start_next(&mut self, front: &Front<A::Message>) -> Option<Turn> {
-        if !self.has_started {
-            self.has_started = true;
-            self.start(Item::Started, Sending::default());
-            return None;
+        if self.stage != Stage::Running {
+            let turn = self.start_first(front);
+            if turn.is_some() || self.running.is_some() {
+                return turn;
+            }
         }
         // Read before the mailbox: a stop that comes later waits for the messages before it.
-        let is_stopping = front.phase.is_stopping();
+        let leave = front.phase.leave();
+        match leave {
+            Leave::No | Leave::Drained => {}
+            Leave::Retired => self.intake.cut(&front.mailbox),
+            Leave::Recalled => return self.start_stopped(front, StopReason::Stopped),
+        }
         let delivery = self.intake.next(&front.mailbox);
         if let expired @ 1.. = self.intake.take_expired() {
             let node = self.at_rest().context.node();
@@ -147,11 +234,9 @@ where
         match delivery {
             Some(Delivery::Moved(message)) => self.start(Item::Message(message), sending),
             Some(Delivery::Arrived(message)) => self.start(Item::Archived(message), sending),
-            Some(Delivery::Ended(notice)) => {
-                self.start(Item::Terminated(notice), Sending::default());
-            }
+            Some(Delivery::Told(told)) => self.start(Item::Told(told), Sending::default()),
             Some(Delivery::Pause) => return Some(Turn::Over),
-            None if is_stopping => return self.start_stopped(front, StopReason::Stopped),
+            None if leave != Leave::No => return self.start_stopped(front, StopReason::Stopped),
             None => return Some(Turn::Idle),
         }
         None
@@ -159,12 +244,16 @@ where
 
     /// Starts `stopped`, the last step; not where a kill has come first.
     fn start_stopped(&mut self, front: &Front<A::Message>, reason: StopReason) -> Option<Turn> {
-        let reason = front.exit.decide(reason).clone();
+        let reason = front.decide(reason);
         // After the reason: a kill sets its flag first, so whoever meets its reason sees it here.
-        if front.phase.is_killed() {
+        if front.phase.is_interrupted() {
             return Some(Turn::Ended(reason));
         }
-        front.close();
+        match &front.lives {
+            // It shall wait for nothing that ends with its life.
+            Some(lives) => lives.ending().cancel(),
+            None => front.close(),
+        }
         self.ending = Some(reason.clone());
         self.start(Item::Stopped(reason), Sending::default());
         None
@@ -214,12 +303,12 @@ where
         };
         wait_cycle::forget(front);
         match (step, self.ending.take()) {
-            (Err(panicked), _) => Some(Turn::Ended(front.exit.decide(panicked).clone())),
+            (Err(panicked), _) => Some(Turn::Ended(front.decide(panicked))),
             (Ok(_), Some(reason)) => Some(Turn::Ended(reason)),
             (Ok(Ok(())), None) => None,
             (Ok(Err(error)), None) => match failed(error) {
                 reason @ StopReason::Failed(_) => self.start_stopped(front, reason),
-                panicked => Some(Turn::Ended(front.exit.decide(panicked).clone())),
+                panicked => Some(Turn::Ended(front.decide(panicked))),
             },
         }
     }
@@ -233,8 +322,10 @@ where
     fn run(&mut self, front: &Front<A::Message>, beat: &Beat, cx: &mut TaskContext<'_>) -> Turn {
         for _ in 0..TURN_MESSAGES {
             beat.step();
-            if front.phase.is_killed() {
-                return Turn::Ended(front.exit.decide(StopReason::Killed).clone());
+            if front.phase.is_interrupted()
+                && let Some(turn) = self.heed(front)
+            {
+                return turn;
             }
             if self.running.is_none()
                 && let Some(turn) = self.start_next(front)
@@ -248,12 +339,28 @@ where
         Turn::Over
     }
 
+    fn leave(&mut self, front: &Front<A::Message>) {
+        self.vacate();
+        wait_cycle::forget(front);
+        self.intake.settle(&front.mailbox);
+    }
+
     fn discard(&mut self, front: &Front<A::Message>) -> usize {
+        self.vacate();
+        contain(|| self.make = None);
+        self.intake.discard(&front.mailbox)
+    }
+}
+
+impl<A: Actor, F> Owned<A, F> {
+    /// Drops the actor, and the step that it is in.
+    fn vacate(&mut self) {
         // These drops run code of the user's; a panic in one must not keep the others.
         contain(|| self.running.as_mut().set(None));
         self.span = None;
         contain(|| self.body = None);
-        self.intake.discard(&front.mailbox)
+        self.ending = None;
+        self.stage = Stage::Parked;
     }
 }
 
@@ -294,10 +401,17 @@ impl<M: Message> OwnerTask<M> {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Turn::Ended(reason) => {
-                    self.tear_down(reason);
-                    return Poll::Ready(());
-                }
+                Turn::Ended(reason) => match &front.lives {
+                    Some(lives) if !front.phase.is_killed() => {
+                        self.cell.owner.lock().leave(front);
+                        front.outlive(lives, &reason);
+                        front.phase.suspend()
+                    }
+                    _ => {
+                        self.tear_down(reason);
+                        return Poll::Ready(());
+                    }
+                },
             };
             if release == Release::Left {
                 return Poll::Pending;

@@ -3,11 +3,11 @@
 //! | event | `IDLE` | `SCHEDULED` | `RUNNING` | `SUSPENDED` | `STOPPED` |
 //! |---|---|---|---|---|---|
 //! | [`notify`](Phase::notify), after a push | `SCHEDULED`, wake | + `NOTIFY` | + `NOTIFY` | + `NOTIFY` | - |
-//! | [`signal`](Phase::signal), stop or kill | `SCHEDULED` + flag, wake | + flag, wake | + flag, wake | + flag, wake | - |
+//! | [`signal`](Phase::signal) | `SCHEDULED` + flag, wake | + flag, wake | + flag, wake | + flag, wake | - |
 //! | [`enter`](Phase::enter), the owner task is polled | waits | `RUNNING` | + `WAKE`, waits | `RUNNING` | ends |
 //! | [`heed`](Phase::heed), the runner looks again | | | - `NOTIFY`, - `WAKE` | | |
 //! | [`rest`](Phase::rest), the mailbox was empty | | | no flag: `IDLE`; else runs on | | |
-//! | [`suspend`](Phase::suspend), the handler waits | | | `KILL`: runs on; else `SUSPENDED` | | |
+//! | [`suspend`](Phase::suspend), the handler waits, or the actor is between two lives | | | `KILL`, `ABORT` or `REVIVE`: runs on; else `SUSPENDED` | | |
 //! | [`yield_now`](Phase::yield_now), the turn is over | | | `SCHEDULED`, wakes itself | | |
 //! | [`end`](Phase::end) | | | | | `STOPPED` |
 //!
@@ -20,6 +20,10 @@
 //! sender then only raises `NOTIFY` and wakes nobody. A plain load tells the runner that nothing
 //! was raised; it misses no wake, since it changes nothing, and the runner looks again before it
 //! rests.
+//!
+//! `STOP` and `KILL` end the actor for good. `RETIRE`, `RECALL`, `ABORT` and `REVIVE` are for actors that
+//! are kept across lives (see [`lives`](super::lives)): the first three end the life there is, the last
+//! begins one. They are raised under the lock of the lives, and taken back there when a life is over.
 
 use crate::sync::{AtomicU32, Ordering};
 
@@ -34,6 +38,16 @@ const NOTIFY: u32 = 1 << 3;
 const WAKE: u32 = 1 << 4;
 const KILL: u32 = 1 << 5;
 const STOP: u32 = 1 << 6;
+const RETIRE: u32 = 1 << 7;
+const RECALL: u32 = 1 << 8;
+const ABORT: u32 = 1 << 9;
+const REVIVE: u32 = 1 << 10;
+
+/// What makes a runner that would leave the actor look again.
+const RAISED: u32 = NOTIFY | WAKE | KILL | STOP | RETIRE | RECALL | ABORT | REVIVE;
+
+/// What a runner heeds in the middle of a handler, or without an actor.
+const INTERRUPTS: u32 = KILL | ABORT | REVIVE;
 
 /// The phase of an actor and the flags raised for its owner.
 pub(crate) struct Phase(AtomicU32);
@@ -70,8 +84,43 @@ pub(crate) enum Release {
 /// What another thread asks of the owner.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Signal {
+    /// To end the actor once its mailbox is empty.
     Stop,
+    /// To end the actor at its next await.
     Kill,
+    /// To end its life once it has handled what its mailbox holds now.
+    Retire,
+    /// To end its life after the message at hand.
+    Recall,
+    /// To end its life at its next await.
+    Abort,
+    /// To begin a life.
+    Revive,
+}
+
+impl Signal {
+    fn flag(self) -> u32 {
+        match self {
+            Self::Stop => STOP,
+            Self::Kill => KILL,
+            Self::Retire => RETIRE,
+            Self::Recall => RECALL,
+            Self::Abort => ABORT,
+            Self::Revive => REVIVE,
+        }
+    }
+}
+
+/// Whether an actor is to end between two messages, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leave {
+    No,
+    /// When its mailbox is empty; it takes nothing any more.
+    Drained,
+    /// When it has handled what its mailbox held when it was asked.
+    Retired,
+    /// Before the next message.
+    Recalled,
 }
 
 impl Phase {
@@ -93,12 +142,9 @@ impl Phase {
         }
     }
 
-    /// Asks the owner to stop or to kill the actor.
+    /// Asks something of the owner.
     pub(crate) fn signal(&self, signal: Signal) -> Wake {
-        let flag = match signal {
-            Signal::Stop => STOP,
-            Signal::Kill => KILL,
-        };
+        let flag = signal.flag();
         let before = self.update(|word| match word & PHASE {
             IDLE => (word & !PHASE) | SCHEDULED | flag,
             STOPPED => word,
@@ -128,7 +174,7 @@ impl Phase {
     /// Whether no flag was raised since the runner last looked: where it found the mailbox empty
     /// then, it still is.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.word() & (NOTIFY | WAKE | KILL | STOP) == 0
+        self.word() & RAISED == 0
     }
 
     /// The runner will look into the mailbox: takes back what was raised for that.
@@ -145,30 +191,30 @@ impl Phase {
         // looks again and finds what to do.
         let before = self.update(|word| {
             debug_assert_eq!(word & PHASE, RUNNING, "only the runner rests");
-            if word & (NOTIFY | WAKE | KILL | STOP) == 0 {
+            if word & RAISED == 0 {
                 IDLE
             } else {
                 word & !(NOTIFY | WAKE)
             }
         });
-        if before & (NOTIFY | WAKE | KILL | STOP) == 0 {
+        if before & RAISED == 0 {
             Release::Left
         } else {
             Release::RunsOn
         }
     }
 
-    /// The runner's handler waits for something.
+    /// The runner's handler waits for something, or there is no actor to run.
     pub(crate) fn suspend(&self) -> Release {
         let before = self.update(|word| {
             debug_assert_eq!(word & PHASE, RUNNING, "only the runner suspends");
-            if word & KILL == 0 {
+            if word & INTERRUPTS == 0 {
                 (word & !(PHASE | WAKE)) | SUSPENDED
             } else {
                 word
             }
         });
-        if before & KILL == 0 {
+        if before & INTERRUPTS == 0 {
             Release::Left
         } else {
             Release::RunsOn
@@ -194,6 +240,32 @@ impl Phase {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.word() & STOP != 0
+    }
+
+    /// Whether the runner has more to look at than the mailbox.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.word() & INTERRUPTS != 0
+    }
+
+    /// Whether the actor is to end between two messages.
+    pub(crate) fn leave(&self) -> Leave {
+        match self.word() & (STOP | RETIRE | RECALL) {
+            0 => Leave::No,
+            word if word & STOP != 0 => Leave::Drained,
+            word if word & RECALL != 0 => Leave::Recalled,
+            _ => Leave::Retired,
+        }
+    }
+
+    /// Takes a signal back, and says whether it was raised.
+    pub(crate) fn take(&self, signal: Signal) -> bool {
+        let flag = signal.flag();
+        self.update(|word| word & !flag) & flag != 0
+    }
+
+    /// A life is over: takes back what was asked of it.
+    pub(crate) fn outlive(&self) {
+        self.update(|word| word & !(RETIRE | RECALL | ABORT));
     }
 
     pub(crate) fn is_ended(&self) -> bool {

@@ -22,10 +22,11 @@ use super::{
 };
 use crate::{
     Archived, Bounds, StopReason, Terminated,
-    cell::{Control, LocalCell, Mourner, owner::contain},
+    cell::{Control, LocalCell, exit::Mourner, owner::contain},
     inbound::InboundQueue,
     link::{DecodePorts, InboundBinding, Link},
     sync::{AtomicBool, Mutex, Ordering},
+    watch::Told,
 };
 
 /// The most frames an actor takes from one binding in its turn.
@@ -132,16 +133,18 @@ impl<M: Send + 'static> FrameQueue<M> {
         queue
     }
 
-    /// Takes the next batch; `false` when there is none and the queue leaves the actor's hands.
-    pub(super) fn refill(&self, batch: &mut VecDeque<QueuedFrame>) -> bool {
+    /// Takes the next batch, of no more frames than `most`; `false` when none is left and the queue
+    /// leaves the actor's hands.
+    pub(super) fn refill(&self, batch: &mut VecDeque<QueuedFrame>, most: usize) -> bool {
         let mut shared = self.shared.lock();
-        let count = shared.frames.len().min(BATCH_FRAMES);
+        let count = shared.frames.len().min(BATCH_FRAMES).min(most);
         if !shared.cancelled.is_empty() {
             self.forget_cancelled(&mut shared);
         }
         batch.extend(shared.frames.drain(..count));
         shared.drained += count as u64;
-        shared.is_listed = count > 0 || !shared.notices.is_empty();
+        let is_held_back = count == 0 && !shared.frames.is_empty();
+        shared.is_listed = count > 0 || is_held_back || !shared.notices.is_empty();
         shared.is_listed
     }
 
@@ -167,9 +170,14 @@ impl<M: Send + 'static> FrameQueue<M> {
         Some(notice?.1)
     }
 
+    /// How many frames wait outside the actor's hands.
+    pub(super) fn len(&self) -> usize {
+        self.shared.lock().frames.len()
+    }
+
     /// Whether no frame waits outside the actor's hands.
     pub(super) fn is_empty(&self) -> bool {
-        self.shared.lock().frames.is_empty()
+        self.len() == 0
     }
 
     /// The message in a frame, validated. One that is not what the binding announced closes its link
@@ -442,7 +450,7 @@ impl<M: Send + 'static> InboundQueue for FrameQueue<M> {
         if !shared.is_listed {
             // The actor has taken all that came before.
             drop(shared);
-            return self.cell.front.tell(terminated);
+            return self.cell.front.tell(Told::Terminated(terminated));
         }
         let after = shared.pushed;
         shared.notices.push_back((after, terminated));

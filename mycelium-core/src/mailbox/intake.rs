@@ -8,7 +8,7 @@ use super::{
     frames::{Admitted, FrameQueue, QueuedFrame},
     ledger::Taken,
 };
-use crate::{Archived, Terminated, cell::owner::contain};
+use crate::{Archived, cell::owner::contain, watch::Told};
 
 /// What the actor handles next.
 pub(crate) enum Delivery<M> {
@@ -16,8 +16,8 @@ pub(crate) enum Delivery<M> {
     Moved(M),
     /// A message of another one, as its bytes.
     Arrived(Archived<M>),
-    /// An actor that is watched is gone.
-    Ended(Terminated),
+    /// There is news of an actor that is watched.
+    Told(Told),
     /// Nothing: so many messages were in vain that it is time for others.
     Pause,
 }
@@ -37,6 +37,8 @@ pub(crate) struct Intake<M> {
     sending: Sending,
     /// Messages whose time had passed, and of which nobody has been told yet.
     expired: usize,
+    /// How many messages of this process may still be taken, where an actor retires.
+    local_left: Option<usize>,
 }
 
 /// A frame queue in its turn, with the batch taken from it.
@@ -44,6 +46,8 @@ struct Active<M> {
     queue: Arc<FrameQueue<M>>,
     batch: VecDeque<QueuedFrame>,
     taken: Taken,
+    /// How many frames may still be taken from the queue; no limit but where an actor retires.
+    left: usize,
 }
 
 impl<M: Send + 'static> Intake<M> {
@@ -55,6 +59,27 @@ impl<M: Send + 'static> Intake<M> {
             spare: Vec::new(),
             sending: Sending::default(),
             expired: 0,
+            local_left: None,
+        }
+    }
+
+    /// From now on nothing is taken but what is there now: the actor retires. The first call counts.
+    pub(crate) fn cut(&mut self, mailbox: &Mailbox<M>) {
+        if self.local_left.is_some() {
+            return;
+        }
+        self.local_left = Some(mailbox.local.len() - self.local.len());
+        self.adopt_ready(mailbox);
+        for active in &mut self.active {
+            active.left = active.queue.len();
+        }
+    }
+
+    /// Another life takes what the one before left.
+    pub(crate) fn uncut(&mut self) {
+        self.local_left = None;
+        for active in &mut self.active {
+            active.left = usize::MAX;
         }
     }
 
@@ -63,7 +88,7 @@ impl<M: Send + 'static> Intake<M> {
         let mut drops = 0;
         while drops < DROPS {
             if let Some(notice) = mailbox.notices.pop(mailbox.local.taken()) {
-                return Some(Delivery::Ended(notice));
+                return Some(Delivery::Told(notice));
             }
             if let Some(entry) = self.local.pop_front() {
                 mailbox.local.take();
@@ -143,7 +168,7 @@ impl<M: Send + 'static> Intake<M> {
         while let Some(active) = self.active.get_mut(self.turn) {
             loop {
                 if let Some(notice) = active.queue.due_notice(active.batch.len()) {
-                    return Some(Delivery::Ended(notice));
+                    return Some(Delivery::Told(Told::Terminated(notice)));
                 }
                 let Some(frame) = active.batch.pop_front() else {
                     break;
@@ -170,20 +195,30 @@ impl<M: Send + 'static> Intake<M> {
 
     /// Takes a batch from every queue that has something; says whether any had.
     fn refill(&mut self, mailbox: &Mailbox<M>) -> bool {
-        mailbox.local.refill(&mut self.local);
-        self.adopt_ready(mailbox);
+        match &mut self.local_left {
+            None => {
+                mailbox.local.refill(&mut self.local, usize::MAX);
+                self.adopt_ready(mailbox);
+            }
+            Some(left) => {
+                mailbox.local.refill(&mut self.local, *left);
+                *left -= self.local.len();
+            }
+        }
         mailbox.frames.calm();
         self.turn = 0;
         let spare = &mut self.spare;
         self.active.retain_mut(|active| {
-            let stays = active.queue.refill(&mut active.batch);
+            let stays = active.queue.refill(&mut active.batch, active.left);
+            active.left -= active.batch.len();
             if !stays {
                 active.queue.settle_idle(&mut active.taken);
                 spare.push(std::mem::take(&mut active.batch));
             }
             stays
         });
-        !self.local.is_empty() || !self.active.is_empty()
+        let mut active = self.active.iter();
+        !self.local.is_empty() || active.any(|active| active.left > 0 || !active.batch.is_empty())
     }
 
     fn adopt_ready(&mut self, mailbox: &Mailbox<M>) {
@@ -193,6 +228,7 @@ impl<M: Send + 'static> Intake<M> {
                 queue,
                 batch,
                 taken: Taken::default(),
+                left: usize::MAX,
             });
         });
     }

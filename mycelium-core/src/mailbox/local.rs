@@ -141,15 +141,16 @@ impl<T> LocalQueue<T> {
         }
     }
 
-    /// Moves up to a batch of messages to the consumer. They still count against the capacity,
-    /// until [`take`](Self::take).
-    pub(crate) fn refill(&self, batch: &mut VecDeque<T>) {
+    /// Moves up to a batch of messages to the consumer, and no more than `most`. They still count
+    /// against the capacity, until [`take`](Self::take).
+    pub(crate) fn refill(&self, batch: &mut VecDeque<T>, most: usize) {
         let mut inner = self.inner.lock();
         let count = inner
             .items
             .len()
             .min(BATCH_MESSAGES)
-            .min(self.capacity_messages.div_ceil(2));
+            .min(self.capacity_messages.div_ceil(2))
+            .min(most);
         batch.extend(inner.items.drain(..count));
         let depth = inner.depth(self);
         if depth <= self.backlog.calm_messages {
