@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn what_no_sender_writes_is_refused() {
         let too_long = [&[2][..], &[b'a'; TEXT_LIMIT_BYTES + 1]].concat();
-        let refused: [&[u8]; 6] = [&[], &[0], &[7], b"\x01because", b"\x02\xff", &too_long];
+        let refused: [&[u8]; 6] = [&[], &[0], &[8], b"\x01because", b"\x02\xff", &too_long];
         for payload in refused {
             assert!(EndReason::read(payload).is_err(), "{payload:?}");
         }

@@ -244,7 +244,7 @@ async fn payloads_that_are_not_laid_out_as_their_kind_are_malformed(reach: Reach
         (Kind::Unbound, vec![0]),
         (Kind::Ended, vec![]),
         (Kind::Ended, vec![0]),
-        (Kind::Ended, vec![7]),
+        (Kind::Ended, vec![8]),
         (Kind::Ended, b"\x01a stop has no text".to_vec()),
         (Kind::Ended, b"\x02\xff".to_vec()),
         (Kind::Resolve, long_text(0)),

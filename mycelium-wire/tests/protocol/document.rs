@@ -192,6 +192,7 @@ fn end_reasons_have_the_codes_and_texts_of_the_table() {
             EndReason::NoSuchActor,
         ),
         ("wrong type", EndReason::WrongType { found: text() }),
+        ("an actor it was linked to ended", EndReason::Linked(text())),
     ];
     let payloads = ends.map(|(name, end)| {
         let frame = written(|half| half.ended(binding(3), &end));
