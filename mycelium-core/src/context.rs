@@ -198,7 +198,7 @@ impl<A: Actor> Context<A> {
     }
 
     /// Ties this actor's life and the other's together: when one fails, panics, is killed or loses its
-    /// node, the other ends as well, with [`StopReason::Linked`]. An orderly stop only undoes the link.
+    /// node, the other ends as well, with [`StopReason::Linked`](crate::StopReason::Linked). An orderly stop only undoes the link.
     ///
     /// Where one of them is supervised, what ends is its life, and its supervisor decides what comes
     /// then; the next life is not linked until it says so. A link to a supervised actor that is between
