@@ -172,7 +172,7 @@ impl<A: Actor> Context<A> {
     }
 
     /// Asks to be told by [`Actor::restarted`] whenever `actor`, which is supervised, has begun another
-    /// life. What is not told yet is told at once, with how many restarts it were.
+    /// life. So far only the lives of actors of this node are told. What is not told yet is told at once, with how many restarts it were.
     ///
     /// An actor that is not supervised has one life, and there is nothing to tell. Restarts of a remote
     /// actor while the link is lost are not told.
@@ -199,6 +199,9 @@ impl<A: Actor> Context<A> {
 
     /// Ties this actor's life and the other's together: when one fails, panics, is killed or loses its
     /// node, the other ends as well, with [`StopReason::Linked`](crate::StopReason::Linked). An orderly stop only undoes the link.
+    ///
+    /// An actor of another node that this one linked to is killed when this one ends, but not when this
+    /// node goes down: it is not told of that yet.
     ///
     /// Where one of them is supervised, what ends is its life, and its supervisor decides what comes
     /// then; the next life is not linked until it says so. A link to a supervised actor that is between

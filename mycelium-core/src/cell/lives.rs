@@ -217,7 +217,8 @@ impl Kept {
         self.0.revive();
     }
 
-    /// Ends the life once it has handled what its mailbox holds now; what comes later stays there.
+    /// Ends the life once it has handled what its mailbox holds when the actor sees this; what comes later
+    /// stays there.
     pub fn retire(&self) {
         self.0.end_life_by(Signal::Retire, None);
     }
